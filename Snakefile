@@ -1,0 +1,38 @@
+"""The workbook as a graph of jobs, one per notebook; `python -m helpers run` prepares a folder and calls it.
+
+A notebook runs again when its inputs file is newer than its done marker. The runner rewrites the inputs file only
+when the notebook, its parameters, the helpers it imports or the data have changed.
+"""
+
+import sys
+
+from helpers import notebooks
+
+python = sys.executable
+folder = config.get("outputs", "outputs/quick-signs")
+workbook = notebooks.find()
+
+
+rule all:
+    input:
+        [f"{folder}/manifest/{stem}.done" for stem in workbook],
+
+
+for stem, notebook in workbook.items():
+
+    rule:
+        name:
+            f"notebook_{stem}"
+        input:
+            f"{folder}/manifest/{stem}.inputs.json",
+            [f"{folder}/manifest/{need}.done" for need in notebook.needs],
+        output:
+            f"{folder}/manifest/{stem}.done",
+        log:
+            f"{folder}/executed/{stem}.ipynb",  # a log survives a failure, with the traceback in it
+        params:
+            stem=stem,
+        priority: 100 - int(stem[:2])  # reading order
+        threads: workflow.cores  # heavy jobs run alone
+        shell:
+            "{python:q} -m helpers execute {params.stem} {folder:q} --cores {threads}"

@@ -1,0 +1,1 @@
+"""How much noise, and of what kind, makes an image classifier wrong, and what helps?"""

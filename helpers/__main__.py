@@ -1,0 +1,207 @@
+"""The command line: `python -m helpers run | list | doctor | bench`."""
+
+import argparse
+import functools
+import json
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+from helpers import notebooks, outputs, pipeline, profiles, workbook
+from helpers.notebooks import Refused
+
+_LONGEST = 1000  # characters of an error; the executed copy has it whole
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line says; return 0, 1 (failed), 2 (request refused) or 130 (stopped)."""
+    options = _parser().parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays in force
+            signal.signal(number, signal.default_int_handler)
+    try:
+        return options.command(options)
+    except Refused as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def run(options: argparse.Namespace) -> int:
+    """Bring the named notebooks, or all, up to date."""
+    book, selected, data_root = _workbook(options)
+    return 0 if pipeline.run(book, selected, data_root, options.cores) else 1
+
+
+def list_notebooks(options: argparse.Namespace) -> int:
+    """Print every notebook with its title and whether its results are up to date."""
+    book, selected, _ = _workbook(options)
+    for stem in selected:
+        print(f"{stem:32} {book.why(stem) or 'up to date':40} {book.notebooks[stem].title}")
+    print(f"profile {options.profile}, data set {options.dataset}: {pipeline.relative(book.folder)}")
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Print what the workbook finds on this machine."""
+    from helpers import machine
+
+    for name, finding in machine.findings(options.data_root or os.environ.get("DATA_ROOT") or "data"):
+        print(f"{name:20} {finding}")
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure how fast the workbook's parts are on this machine."""
+    from helpers import benchmarks
+
+    for name, finding in benchmarks.findings(options.data_root or os.environ.get("DATA_ROOT") or "data"):
+        print(f"{name:20} {finding}", flush=True)
+    return 0
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run one notebook in a fresh kernel; called by the Snakefile, speaks events of one JSON line each."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    stem, folder = options.notebook, outputs.ROOT / options.folder
+    copy = folder / "executed" / f"{stem}.ipynb"
+    inputs = json.loads((folder / "manifest" / f"{stem}.inputs.json").read_text(encoding="utf-8"))
+    # the kernel of this very environment, whatever kernels and thread settings are installed elsewhere
+    kernels = [f"{sys.prefix}/share/jupyter", os.environ.get("JUPYTER_PATH", "")]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, kernels))
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(options.cores))
+    # the runner listens until nobody holds its pipe, so the kernel and what it starts must not inherit it
+    events = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    say = functools.partial(_say, events, stem)
+    started = time.time()
+    say("started")
+    try:
+        papermill.execute_notebook(
+            str(outputs.ROOT / "notebooks" / f"{stem}.ipynb"),
+            str(copy),
+            inputs["parameters"] | {"data_root": os.environ["DATA_ROOT"]},
+            kernel_name="python3",
+            language="python",
+            cwd=str(outputs.ROOT),
+            progress_bar=False,
+        )
+    except PapermillExecutionError as error:
+        line = error.source.strip().partition("\n")[0]
+        reason = f"cell [{error.exec_count}] ({line}): {error.ename}: {error.evalue[:_LONGEST]}"
+    except DeadKernelError:
+        reason = f"cell [{_last_cell(copy)}]: the kernel died, most often because the memory was full"
+    except Exception as error:
+        reason = f"execution, outside of any cell: {type(error).__name__}: {error}"
+    else:
+        outputs.write_json(folder / "manifest" / f"{stem}.done", _written(folder, stem, started))
+        say("finished", seconds=time.time() - started)
+        return 0
+    say("failed", seconds=time.time() - started, error=reason)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    which = argparse.ArgumentParser(add_help=False)
+    which.add_argument(
+        "notebooks", nargs="*", metavar="NOTEBOOK", help="name or number, e.g. 03; all if none"
+    )
+    which.add_argument("--profile", default="quick", help="smoke, quick (default) or full")
+    which.add_argument("--dataset", default="signs", help="signs (default), gtsrb, …, folder:<path>")
+    which.add_argument(
+        "-p", "--parameter", dest="settings", action="append", default=[], metavar="NAME=VALUE"
+    )
+    where = argparse.ArgumentParser(add_help=False)
+    where.add_argument(
+        "--data-root", metavar="PATH", help="where data sets lie (default: DATA_ROOT, or data)"
+    )
+
+    command = commands.add_parser("run", parents=[which, where], help=run.__doc__)
+    command.add_argument("--cores", type=_positive, default=_cores(), help="default: all (%(default)s)")
+    command.set_defaults(command=run)
+    command = commands.add_parser("list", parents=[which, where], help=list_notebooks.__doc__)
+    command.set_defaults(command=list_notebooks)
+    command = commands.add_parser("doctor", parents=[where], help=doctor.__doc__)
+    command.set_defaults(command=doctor)
+    command = commands.add_parser("bench", parents=[where], help=bench.__doc__)
+    command.set_defaults(command=bench)
+    command = commands.add_parser("execute", help=execute.__doc__)
+    command.add_argument("notebook")
+    command.add_argument("folder")
+    command.add_argument("--cores", type=_positive, required=True)
+    command.set_defaults(command=execute)
+    return parser
+
+
+def _workbook(options: argparse.Namespace) -> tuple[workbook.Workbook, list[str], str]:
+    """Check every name in the request; return the workbook, what is selected, and where the data lie."""
+    books = notebooks.find()
+    selected = notebooks.select(options.notebooks, books)
+    profiles.check_dataset(options.dataset)
+    parameters = profiles.load(options.profile, books)
+    settings = profiles.read_settings(options.settings, {stem: books[stem] for stem in selected})
+    for stem in selected:
+        parameters[stem] |= profiles.known(settings, books[stem])
+    data_root = _data_root(options.data_root)
+    return (
+        workbook.assemble(books, parameters, options.profile, options.dataset, data_root),
+        selected,
+        data_root,
+    )
+
+
+def _data_root(given: str | None) -> str:
+    """Return where the data lie, relative inside the project; Refused when a folder is given but absent."""
+    given = given or os.environ.get("DATA_ROOT")
+    if not given:
+        return "data"
+    path = Path(given).expanduser().resolve()
+    if not path.is_dir():
+        raise Refused(f"data root {given}: there is no such folder; make it, or correct the path")
+    return pipeline.relative(path) if path.is_relative_to(outputs.ROOT) else str(path)
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _positive(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d*", text):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of cores")
+    return int(text)
+
+
+def _say(events: TextIO, notebook: str, event: str, **more: object) -> None:
+    print(json.dumps({"event": event, "notebook": notebook, **more}), file=events, flush=True)
+
+
+def _last_cell(copy: Path) -> int:
+    """Return the number of the last cell that was begun in an executed copy."""
+    cells = json.loads(copy.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    return sum(cell["metadata"].get("papermill", {}).get("status") != "pending" for cell in code)
+
+
+def _written(folder: Path, stem: str, started: float) -> dict[str, str]:
+    """Return the digests in the manifest that the notebook wrote in this very run, if it wrote one."""
+    manifest = folder / "manifest" / f"{stem}.json"
+    if not manifest.is_file() or manifest.stat().st_mtime < started:
+        return {}
+    files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+    return {name: file["sha256"] for name, file in files.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

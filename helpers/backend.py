@@ -1,0 +1,28 @@
+"""Keras and TensorFlow, imported in one place, without the start-up messages of their C++ libraries."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Send the process' standard error (file 2: C++ writes past Python) nowhere for a while."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
+with _silent_stderr():  # what goes wrong is raised as an exception all the same
+    import keras
+    import tensorflow as tf
+
+    tf.config.list_physical_devices()  # looks for a GPU now, so that its absence is not reported later
+
+__all__ = ["keras", "tf"]

@@ -1,0 +1,106 @@
+"""Sliders over what a notebook shows as a static figure first."""
+
+import io
+from collections.abc import Sequence
+
+import ipywidgets
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from helpers import classifiers, metrics, noise
+from helpers.backend import keras
+
+# The slider reaches twice the strongest set of each kind.
+STRONGEST = {s.kind: s for s in noise.NINE_SETS if s.level == "max"}
+REACH = 2
+STEPS = 200  # of the level slider
+MIDDLE = 128  # grey level at which zero difference is shown
+
+
+class NoiseSlider(ipywidgets.VBox):
+    """Image, noisy image and difference under sliders for image, noise kind, level and seed.
+
+    One figure is drawn once; a move of a slider only blits the three pictures and the caption into an
+    `ipywidgets.Image`.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: Sequence[int] | np.ndarray,
+        class_names: Sequence[str],
+        classifier: keras.Model | None = None,
+        indices: np.ndarray | None = None,
+    ) -> None:
+        """Show images (N, H, W, 3) in [0, 255] with labels (N,) and class_names, a text per label.
+
+        classifier: optional model with logits, whose answer is shown; indices: (N,) the images' numbers in
+        their set, which key the noise, so that what is shown is what was measured; default 0 … N-1.
+        """
+        self._images, self._labels, self._class_names = images, labels, class_names
+        self._classifier = classifier
+        self._indices = np.arange(len(images)) if indices is None else np.asarray(indices)
+        self.index = ipywidgets.IntSlider(0, 0, len(images) - 1, description="image")
+        self.kind = ipywidgets.Dropdown(options=list(STRONGEST), description="noise")
+        self.level = ipywidgets.FloatSlider(
+            0.25, min=0, max=1, step=1 / STEPS, description="level", readout=False
+        )
+        self.seed = ipywidgets.IntSlider(0, 0, 99, description="seed")
+        self.picture = ipywidgets.Image(format="png")
+        self._draw_figure()
+        controls = (self.index, self.kind, self.level, self.seed)
+        for control in controls:
+            control.observe(self._update, names="value")
+        super().__init__([ipywidgets.HBox(controls), self.picture])
+        self._update()
+
+    def _draw_figure(self) -> None:
+        """Draw once what never changes, and keep it as the background of every later tick."""
+        figure = Figure(figsize=(9, 3.7), dpi=80)
+        self._canvas = FigureCanvasAgg(figure)
+        blank = np.zeros_like(self._images[0], np.uint8)
+        self._artists = []
+        for axis, title in zip(
+            figure.subplots(1, 3), ("clean", "noisy", f"difference + {MIDDLE}"), strict=True
+        ):
+            axis.set(xticks=[], yticks=[], title=title)
+            self._artists.append(axis.imshow(blank, interpolation="nearest", animated=True))
+        figure.subplots_adjust(0.01, 0.16, 0.99, 0.92, wspace=0.05)
+        self._caption = figure.text(0.5, 0.02, "", ha="center", fontsize=11, animated=True)
+        self._canvas.draw()
+        self._background = self._canvas.copy_from_bbox(figure.bbox)
+
+    def _update(self, _: dict | None = None) -> None:
+        strongest = STRONGEST[self.kind.value]
+        level = self.level.value * REACH * strongest.value
+        chosen = slice(self.index.value, self.index.value + 1)
+        clean, keyed = (
+            np.asarray(self._images[chosen]),
+            {"seed": self.seed.value, "indices": self._indices[chosen]},
+        )
+        noisy = noise.MODELS[self.kind.value](clean, level, **keyed, **strongest.options).numpy()
+        shown = (clean[0], noisy[0], MIDDLE + noisy[0] - clean[0])
+        for artist, pixels in zip(self._artists, shown, strict=True):
+            artist.set_data(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
+        self._caption.set_text(self._say(level, clean, noisy))
+        self._blit()
+
+    def _say(self, level: float, clean: np.ndarray, noisy: np.ndarray) -> str:
+        true = self._class_names[self._labels[self.index.value]]
+        psnr = metrics.psnr(clean, noisy)[0]
+        text = f"{self.kind.value} {level:.3g}   PSNR {psnr:.1f} dB   true: {true}"
+        if self._classifier is None:
+            return text
+        scores = classifiers.probabilities(self._classifier, noisy)[0]
+        return f"{text}\nanswer: {self._class_names[scores.argmax()]} ({scores.max():.0%})"
+
+    def _blit(self) -> None:
+        self._canvas.restore_region(self._background)
+        for artist in self._artists:
+            artist.axes.draw_artist(artist)
+        self._canvas.figure.draw_artist(self._caption)
+        buffer = io.BytesIO()
+        Image.fromarray(np.asarray(self._canvas.buffer_rgba())).save(buffer, "png", compress_level=1)
+        self.picture.value = buffer.getvalue()

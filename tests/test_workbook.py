@@ -1,0 +1,108 @@
+import json
+import os
+import time
+
+import pytest
+
+from helpers import notebooks, outputs
+from helpers.workbook import Workbook
+
+STEMS = ("01_source", "02_user", "03_alone")
+
+
+def assemble(project, data="1", **seeds):
+    books = notebooks.find(project)
+    parameters = {stem: {"profile": "quick", "seed": seeds.get(f"n{stem[:2]}", 0)} for stem in books}
+    return Workbook(books, parameters, outputs.folder("quick", "signs", project), data)
+
+
+@pytest.fixture
+def done(project):
+    """A project in which every notebook has run: inputs first, then the marker, as Snakemake leaves them."""
+    book = assemble(project)
+    for stem in STEMS:
+        book.prepare(stem)
+        table = book.folder / "tables" / f"{stem[:2]}_value.csv"
+        table.parent.mkdir(exist_ok=True)
+        table.write_text("value\n1\n")
+        outputs.write_json(book.done(stem), {f"tables/{table.name}": outputs.sha256(table)})
+        time.sleep(0.01)
+    return project
+
+
+def reasons(book):
+    return {stem: reason for stem in STEMS if (reason := book.why(stem))}
+
+
+def test_a_notebook_that_never_ran_or_was_stopped_says_so(project):
+    book = assemble(project)
+    assert book.why("01_source") == "never ran"
+    book.prepare("01_source")
+    assert book.why("01_source") == "not finished yet"
+
+
+def test_nothing_changed_is_up_to_date_and_touching_changes_nothing(done):
+    for path in [*(done / "helpers").glob("*.py"), *(done / "notebooks").glob("*.ipynb")]:
+        path.touch()
+    book = assemble(done)
+    before = book.inputs("01_source").stat().st_mtime_ns
+    book.prepare("01_source")
+    assert book.inputs("01_source").stat().st_mtime_ns == before
+    assert not reasons(book)
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("deep", {"01_source": "changed: deep.py"}),  # imported by alpha, which the notebook imports
+        ("beta", {"02_user": "changed: beta.py"}),
+        ("pipeline", {}),
+    ],
+)
+def test_a_changed_module_concerns_those_that_import_it(done, module, expected):
+    with (done / "helpers" / f"{module}.py").open("a") as file:
+        file.write("MORE = 1\n")
+    assert reasons(assemble(done)) == expected
+
+
+def test_changed_parameters_data_and_code_are_named(done):
+    assert reasons(assemble(done, n02=5)) == {"02_user": "changed: seed"}
+    assert reasons(assemble(done, data="2")) == dict.fromkeys(STEMS, "changed: data")
+    path = done / "notebooks" / "03_alone.ipynb"
+    path.write_text(path.read_text().replace("import math", "import cmath"))
+    assert reasons(assemble(done)) == {"03_alone": "changed: notebook"}
+
+
+def test_outputs_stored_in_a_notebook_change_nothing(done):
+    path = done / "notebooks" / "03_alone.ipynb"
+    content = json.loads(path.read_text())
+    content["cells"][1] |= {
+        "execution_count": 4,
+        "outputs": [{"output_type": "stream", "text": "x", "name": "stdout"}],
+    }
+    path.write_text(json.dumps(content))
+    assert not reasons(assemble(done))
+
+
+def test_a_published_table_concerns_the_notebooks_that_name_it(done):
+    (done / "data" / "published" / "cmath.csv").write_text("a\n")
+    (done / "data" / "published" / "math.csv").write_text("a\n")
+    assert reasons(assemble(done)) == {"03_alone": "changed: math.csv"}
+
+
+def test_a_lost_result_or_an_overwritten_table_is_made_again(done):
+    book = assemble(done)
+    (book.folder / "tables" / "01_value.csv").unlink()
+    (book.folder / "tables" / "02_value.csv").write_text("value\n2\n")
+    assert reasons(book) == {
+        "01_source": "missing or overwritten: tables/01_value.csv",
+        "02_user": "missing or overwritten: tables/02_value.csv",
+    }
+    book.prepare("01_source")
+    assert not book.done("01_source").exists()
+
+
+def test_newer_results_upstream_make_a_notebook_out_of_date(done):
+    book = assemble(done)
+    os.utime(book.done("01_source"))
+    assert reasons(book) == {"02_user": "newer results of 01_source"}
