@@ -19,6 +19,7 @@ help:
 	@echo "make test   run all tests"
 	@echo "make lab    open the notebooks in JupyterLab, on this machine only"
 	@echo "make bench  measure how fast the parts are here     DATA_ROOT=folder"
+	@echo "make reference  keep the tables and figures of a run in outputs/reference"
 	@echo "make lock   resolve requirements.lock anew from pyproject.toml"
 	@echo "Choose the interpreter ($(OLDEST) to $(NEWEST)) with PYTHON=/path/to/python3."
 
@@ -34,14 +35,16 @@ lab: install
 bench: install
 	@$(IN_VENV) -m helpers bench $(if $(DATA_ROOT),--data-root "$(DATA_ROOT)")
 
-# Keep the tables and figures of a run for the README and for whoever compares.
+# Keep what a run found, for the README and for whoever compares; KEEP=tables leaves the figures out.
+KEEP ?= tables figures
+RUN = $(PROFILE)-$(DATASET)
+
 reference:
-	@mkdir -p outputs/reference/$(PROFILE)-$(DATASET)
-	@rm -rf outputs/reference/$(PROFILE)-$(DATASET)/*
-	@cp -R outputs/$(PROFILE)-$(DATASET)/tables outputs/$(PROFILE)-$(DATASET)/figures outputs/reference/$(PROFILE)-$(DATASET)/
-	@mkdir outputs/reference/$(PROFILE)-$(DATASET)/manifest
-	@cp outputs/$(PROFILE)-$(DATASET)/manifest/[0-9]*[a-z].json outputs/reference/$(PROFILE)-$(DATASET)/manifest/
-	@rm -f outputs/reference/$(PROFILE)-$(DATASET)/manifest/*.inputs.json
+	@test -d "outputs/$(RUN)/tables" || { echo "no results in outputs/$(RUN): make run first"; exit 1; }
+	@rm -rf "outputs/reference/$(RUN)" && mkdir -p "outputs/reference/$(RUN)/manifest"
+	@for kind in $(KEEP); do cp -R "outputs/$(RUN)/$$kind" "outputs/reference/$(RUN)/"; done
+	@cp "outputs/$(RUN)"/manifest/[0-9]*.json "outputs/reference/$(RUN)/manifest/"
+	@rm -f "outputs/reference/$(RUN)"/manifest/*.inputs.json
 
 lock: venv
 	@$(IN_VENV) -m pip install -qq --upgrade --target .tools/uv uv

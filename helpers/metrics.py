@@ -82,6 +82,31 @@ def accuracy_row(correct: ArrayLike, groups: ArrayLike | None = None, **options:
     return percent | {"images": len(correct)}
 
 
+def with_interval(table: pd.DataFrame) -> pd.Series:
+    """Text such as ``94.83 [94.43, 95.20]`` for every row with columns accuracy, low and high."""
+    rows = zip(table["accuracy"], table["low"], table["high"], strict=True)
+    return pd.Series([f"{accuracy:.2f} [{low:.2f}, {high:.2f}]" for accuracy, low, high in rows], table.index)
+
+
+def difference_row(correct: ArrayLike, other: ArrayLike, *, level: float = 0.95) -> dict[str, float]:
+    """The columns of a paired comparison: difference, low, high (points), p of `paired_test`, images.
+
+    correct, other: (N,) bool, two classifiers on the same images; the difference is the first minus the
+    second, its interval the Wald interval for paired proportions.
+    """
+    p = paired_test(correct, other)
+    steps = np.asarray(correct, bool).astype(float) - np.asarray(other, bool)
+    reach = stats.norm.ppf((1 + level) / 2) * steps.std() / np.sqrt(len(steps))
+    low, high = steps.mean() - reach, steps.mean() + reach
+    return {
+        "difference": 100 * steps.mean(),
+        "low": 100 * low,
+        "high": 100 * high,
+        "p": p,
+        "images": len(steps),
+    }
+
+
 def paired_test(correct: ArrayLike, other: ArrayLike) -> float:
     """McNemar's exact test of two classifiers on the same images: two-sided p-value.
 

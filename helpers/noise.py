@@ -146,8 +146,9 @@ class NoiseSet:
 
 # What the paper's levels may mean, by kind: name -> ((min, avg, max), options). The first of each kind is
 # the reading of this project; notebook 02 measures all of them. Section 4.2 says: Gaussian "+50/+25/+5
-# standard deviations"; periodic 1, 0.5 and 0.25 times (sin(x) + cos(x)) with no unit; salt & pepper 0.4, 0.2
-# and 0.1 % of the pixels in one sentence and probability p = 0.4 in the next.
+# standard deviations"; periodic 1, 0.5 and 0.25 times (sin(x) + cos(x)) with neither unit nor period, and x
+# "a constant", which would be no wave; salt & pepper 0.4, 0.2 and 0.1 % of the pixels in one sentence and
+# p = 0.4 in the next. Amplitude 64, period 20 and 1-2-4 % were chosen for coming near to Table 2.
 READINGS = {
     "gaussian": {
         "clipped": ((5, 25, 50), {}),

@@ -117,7 +117,7 @@ def intervals(
     if published is not None:
         known = table.dropna(subset=[published]).drop_duplicates(y)
         place = [rows.index(value) for value in known[y]]
-        axis.plot(known[published], place, "x", color="black", ms=8, mew=2, label="published")
+        axis.plot(known[published], place, "x", color="black", ms=8, mew=2, label="published (GTSRB)")
     axis.set_yticks(range(len(rows)), rows)
     axis.invert_yaxis()
     axis.set(xlabel=xlabel, title=title)
@@ -154,8 +154,8 @@ def level_curves(
             if len(part) and low is not None:
                 axis.fill_between(part[x], part[low], part[high], alpha=0.2)
         axis.set(title=name, xlabel=x)
-        if len(hues) > 1:
-            axis.legend(fontsize=8)
+        if len(axis.lines) > 1:
+            axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18))
     axes[0, 0].set_ylabel(ylabel)
     figure.suptitle(title)
     return figure
@@ -180,7 +180,7 @@ def training_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def confusion_map(counts: np.ndarray, title: str) -> Figure:
-    """Heat map of a confusion matrix (classes, classes), as in Figure 14; colours are logarithmic."""
+    """Heat map of a confusion matrix (classes, classes), in the manner of Figure 14; logarithmic colours."""
     figure, axis = plt.subplots(figsize=(9.5, 8.5), layout="constrained")
     look = {"norm": mpl.colors.LogNorm(1, max(2, counts.max())), "cmap": "viridis", "square": True}
     sns.heatmap(counts, mask=counts < 1, ax=axis, cbar_kws={"label": "images"}, **look)

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -214,3 +215,18 @@ def test_most_confused_names_the_frequent_errors_first():
 def test_ssim_refuses_images_below_its_window():
     with pytest.raises(ValueError, match="SSIM needs at least 7"):
         metrics.ssim(np.zeros((1, 6, 9, 3)), np.zeros((1, 6, 9, 3)))
+
+
+def test_with_interval_shows_two_decimals():
+    table = pd.DataFrame({"accuracy": [94.8298], "low": [94.4298], "high": [95.2025]}, index=[7])
+    assert metrics.with_interval(table).to_dict() == {7: "94.83 [94.43, 95.20]"}
+
+
+def test_difference_row_is_the_paired_comparison():
+    correct, other = np.repeat([[1, 1, 0, 0], [1, 0, 1, 0]], [500, 60, 40, 400], axis=1).astype(bool)
+    row = metrics.difference_row(correct, other)
+    assert row["difference"] == pytest.approx(2) and row["images"] == 1000
+    # Wald: sqrt(b + c - (b - c)^2 / n) / n with b = 60, c = 40
+    reach = 100 * 1.959964 * np.sqrt(100 - 20**2 / 1000) / 1000
+    assert (row["low"], row["high"]) == (pytest.approx(2 - reach), pytest.approx(2 + reach))
+    assert row["p"] == metrics.paired_test(correct, other)
