@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import TextIO
@@ -43,7 +44,8 @@ def list_notebooks(options: argparse.Namespace) -> int:
     """Print every notebook with its title and whether its results are up to date."""
     book, selected, _ = _workbook(options)
     for stem in selected:
-        print(f"{stem:32} {book.why(stem) or 'up to date':40} {book.notebooks[stem].title}")
+        state = textwrap.shorten(book.why(stem) or "up to date", 40, placeholder=" …")
+        print(f"{stem:32} {state:40} {book.notebooks[stem].title}")
     print(f"profile {options.profile}, data set {options.dataset}: {pipeline.relative(book.folder)}")
     return 0
 

@@ -26,7 +26,7 @@ def class_distribution(splits: Mapping[str, ArrayLike], class_names: Sequence[st
         axis.bar(np.arange(len(class_names)), counts, bottom=bottom, label=name, width=0.8)
         bottom += counts
     axis.set(xlabel="class", ylabel="images", title="Images per class")
-    axis.set_xticks(np.arange(0, len(class_names), max(1, len(class_names) // 22)))
+    axis.set_xticks(np.arange(0, len(class_names), -(-len(class_names) // 22)))
     axis.grid(axis="x", visible=False)
     axis.legend()
     return figure
@@ -62,7 +62,9 @@ def sizes_and_tracks(sizes: ArrayLike, groups: ArrayLike) -> Figure:
     sizes: (N, 2) height and width; groups: (N,) track of each image.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.5), layout="constrained")
-    left.hist(np.max(sizes, 1), bins=40)
+    sides = np.max(sizes, 1)
+    width = max(1, round(np.ptp(sides) / 40))  # whole pixels, so that all bars hold equally many sizes
+    left.hist(sides, bins=np.arange(sides.min(), sides.max() + width + 1, width) - 0.5)
     left.set(xlabel="longer side in pixels", ylabel="images", title="Native sizes")
     frames = np.unique(groups, return_counts=True)[1]
     right.hist(frames, bins=np.arange(0.5, frames.max() + 1.5))
@@ -155,7 +157,7 @@ def level_curves(
                 axis.fill_between(part[x], part[low], part[high], alpha=0.2)
         axis.set(title=name, xlabel=x)
         if len(axis.lines) > 1:
-            axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18))
+            axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.28))
     axes[0, 0].set_ylabel(ylabel)
     figure.suptitle(title)
     return figure

@@ -53,7 +53,7 @@ class NoiseSlider(ipywidgets.VBox):
         controls = (self.index, self.kind, self.level, self.seed)
         for control in controls:
             control.observe(self._update, names="value")
-        super().__init__([ipywidgets.HBox(controls), self.picture])
+        super().__init__([ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"}), self.picture])
         self._update()
 
     def _draw_figure(self) -> None:
