@@ -37,7 +37,7 @@ def findings(data_root: str, images: int = 4096) -> Iterator[tuple[str, str]]:
         yield "gtsrb from the cache", f"{seconds:.3f} s"
 
 
-def _noisy(images: np.ndarray, batch_size: int = 512) -> tf.Tensor:
+def _noisy(images: np.ndarray, batch_size: int = 2048) -> tf.Tensor:
     for first in range(0, len(images), batch_size):
         batch = images[first : first + batch_size]
         noisy = noise.gaussian(batch, 25, seed=0, indices=np.arange(first, first + len(batch)))
