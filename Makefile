@@ -37,14 +37,9 @@ bench: install
 
 # Keep what a run found, for the README and for whoever compares; KEEP=tables leaves the figures out.
 KEEP ?= tables figures
-RUN = $(PROFILE)-$(DATASET)
 
-reference:
-	@test -d "outputs/$(RUN)/tables" || { echo "no results in outputs/$(RUN): make run first"; exit 1; }
-	@rm -rf "outputs/reference/$(RUN)" && mkdir -p "outputs/reference/$(RUN)/manifest"
-	@for kind in $(KEEP); do cp -R "outputs/$(RUN)/$$kind" "outputs/reference/$(RUN)/"; done
-	@cp "outputs/$(RUN)"/manifest/[0-9]*.json "outputs/reference/$(RUN)/manifest/"
-	@rm -f "outputs/reference/$(RUN)"/manifest/*.inputs.json
+reference: install
+	@$(IN_VENV) -c 'import sys; from helpers import outputs; outputs.keep(*sys.argv[1:3], sys.argv[3:])' "$(PROFILE)" "$(DATASET)" $(KEEP)
 
 lock: venv
 	@$(IN_VENV) -m pip install -qq --upgrade --target .tools/uv uv

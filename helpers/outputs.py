@@ -7,10 +7,11 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
@@ -194,6 +195,36 @@ class Run:
             return value
         inside = Path(path).is_relative_to(self.root)
         return prefix + (Path(path).relative_to(self.root).as_posix() if inside else Path(path).name)
+
+
+def keep(profile: str, dataset: str, kinds: Sequence[str] = ("tables", "figures"), root: Path = ROOT) -> Path:
+    """Copy what the manifests of a run name into `outputs/reference/<run>`, and return that folder.
+
+    Only files of the given kinds are kept, and nothing that an older notebook left behind. Raises
+    FileNotFoundError without a manifest and ValueError for a file that has changed since; what was kept
+    before then stays as it was.
+    """
+    source = folder(profile, dataset, root)
+    manifests = [json.loads(path.read_text(encoding="utf-8")) for path in _manifests(source)]
+    if not manifests:
+        raise FileNotFoundError(f"no finished notebook in outputs/{source.name}: run the workbook first")
+    files = {name: what["sha256"] for manifest in manifests for name, what in manifest["files"].items()}
+    files = {name: digest for name, digest in files.items() if name.partition("/")[0] in kinds}
+    for name, digest in files.items():
+        if not (source / name).is_file() or sha256(source / name) != digest:
+            raise ValueError(f"{name} is not as its notebook wrote it: run the workbook again")
+    kept = root / "outputs" / "reference" / source.name
+    shutil.rmtree(kept, ignore_errors=True)
+    for name in [*files, *(path.relative_to(source).as_posix() for path in _manifests(source))]:
+        (kept / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, kept / name)
+    return kept
+
+
+def _manifests(folder: Path) -> list[Path]:
+    return sorted(
+        path for path in (folder / "manifest").glob("[0-9]*.json") if ".inputs" not in path.suffixes
+    )
 
 
 def versions() -> dict[str, str | None]:

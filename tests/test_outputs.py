@@ -138,3 +138,30 @@ def test_atomic_leaves_the_old_file_when_writing_fails(tmp_path):
         raise RuntimeError("in the middle")
     assert path.read_text() == "old"
     assert os.listdir(path.parent) == ["table.csv"]
+
+
+def test_keep_copies_what_the_manifests_name_and_nothing_else(run, tmp_path):
+    run.table(pandas.DataFrame({"a": [1]}), "numbers")
+    run.figure(matplotlib.figure.Figure(), "plain")
+    run.finish()
+    (run.folder / "tables" / "03_older.csv").write_text("left behind")
+    profile, dataset = run.parameters["profile"], run.parameters["dataset"]
+    kept = outputs.keep(profile, dataset, root=tmp_path)
+    assert kept == tmp_path / "outputs" / "reference" / run.folder.name
+    names = {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
+    assert names == {"tables/03_numbers.csv", "figures/03_plain.png", "manifest/03_cnn_baseline.json"}
+    outputs.keep(profile, dataset, ["tables"], root=tmp_path)
+    assert not (kept / "figures").exists()
+
+
+def test_keep_refuses_changed_results_and_leaves_the_kept_ones(run, tmp_path):
+    profile, dataset = run.parameters["profile"], run.parameters["dataset"]
+    with pytest.raises(FileNotFoundError, match="no finished notebook"):
+        outputs.keep(profile, dataset, root=tmp_path)
+    run.table(pandas.DataFrame({"a": [1]}), "numbers")
+    run.finish()
+    kept = outputs.keep(profile, dataset, root=tmp_path)
+    (run.folder / "tables" / "03_numbers.csv").write_text("a\n2\n")
+    with pytest.raises(ValueError, match=r"03_numbers\.csv is not as its notebook wrote it"):
+        outputs.keep(profile, dataset, root=tmp_path)
+    assert (kept / "tables" / "03_numbers.csv").read_text() == "a\n1\n"

@@ -1,12 +1,13 @@
 """The README tells the truth: its numbers are those of the kept tables, its links and commands exist."""
 
+import json
 import re
 
 import pandas as pd
 import pytest
 from conftest import ROOT
 
-from helpers import metrics
+from helpers import metrics, outputs
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REFERENCE = ROOT / "outputs" / "reference"
@@ -73,3 +74,15 @@ def test_modules_named_exist():
     named = re.search(r"\[`helpers`\]\(helpers\):(.*?)\. Images", README, re.DOTALL)[1]
     for module in re.findall(r"`(\w+)`", named):
         assert (ROOT / "helpers" / f"{module}.py").is_file(), module
+
+
+@pytest.mark.parametrize("run", sorted(path.name for path in REFERENCE.iterdir()))
+def test_kept_files_are_those_of_their_manifests(run):
+    folder = REFERENCE / run
+    manifests = [json.loads(path.read_text()) for path in (folder / "manifest").glob("*.json")]
+    named = {name: what["sha256"] for manifest in manifests for name, what in manifest["files"].items()}
+    for path in folder.glob("[!m]*/*"):
+        assert outputs.sha256(path) == named[path.relative_to(folder).as_posix()]
+    assert {f"tables/{path.name}" for path in folder.glob("tables/*")} == {
+        name for name in named if name.startswith("tables/")
+    }
