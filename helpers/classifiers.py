@@ -1,14 +1,23 @@
 """Image classifiers. Each takes (N, H, W, C) grey levels in [0, 255], rescales inside and returns logits."""
 
-from collections.abc import Callable
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from helpers.backend import keras, tf
 
-layers = keras.layers
+layers, ops = keras.layers, keras.ops
+
+COMPACT_STEM = 32  # maps of the first convolution of `compact`
+COMPACT_STAGES = ((48, 0), (96, 1), (192, 1))  # maps and number of residual blocks, before each pooling
+COMPACT_DROPOUT = 0.3
+SMALLEST = 1e-37  # probability whose logarithm is still finite; processors may round 1e-38 to zero
 
 
 def cnn_baseline(image_size: int, classes: int, channels: int = 3) -> keras.Model:
@@ -17,8 +26,7 @@ def cnn_baseline(image_size: int, classes: int, channels: int = 3) -> keras.Mode
     image_size: side in pixels, at least 8; classes: number of logits. Returns a keras.Model.
     The paper shows no activations: ReLU inside, and logits at the end.
     """
-    if image_size < 8:
-        raise ValueError(f"image_size is {image_size}: three poolings need at least 8 pixels")
+    _require_pixels(image_size, 8)
     return keras.Sequential(
         [
             keras.Input((image_size, image_size, channels)),
@@ -35,6 +43,214 @@ def cnn_baseline(image_size: int, classes: int, channels: int = 3) -> keras.Mode
         ],
         name="cnn_baseline",
     )
+
+
+def aghdam(image_size: int = 48, classes: int = 43) -> keras.Model:
+    """The ConvNet of Aghdam et al. 2015 (Analyzing the Stability, Figure 2): 1,123,455 parameters.
+
+    image_size: side in pixels, at least 32; classes: number of logits. Returns a keras.Model.
+    A colour transform, three 'valid' convolutions, the last two in two groups, and two dense layers; leaky
+    ReLU between them. Pooling comes before the activation: the same result (it is monotone), a quarter of
+    the work.
+    """
+    _require_pixels(image_size, 32)
+    images = keras.Input((image_size, image_size, 3))
+    colours = layers.Conv2D(3, 1)(layers.Rescaling(1 / 255)(images))  # the text gives it no activation
+    maps = _leaky(layers.MaxPooling2D()(layers.Conv2D(100, 7)(colours)))
+    maps = _leaky(layers.MaxPooling2D()(_grouped(maps, 150, 4)))
+    maps = _leaky(layers.MaxPooling2D()(_grouped(maps, 250, 4)))
+    features = _leaky(layers.Dense(300)(layers.Flatten()(maps)))
+    return keras.Model(images, layers.Dense(classes)(layers.Dropout(0.5)(features)), name="aghdam")
+
+
+def lenet(image_size: int = 28, classes: int = 10) -> keras.Model:
+    """The LeNet that ships with Caffe (after LeCun et al. 1998), for MNIST: 431,080 parameters.
+
+    image_size: side in pixels, at least 16; classes: number of logits. Returns a keras.Model.
+    Underspecified, chosen: the numbers of Analyzing the Stability, Figure 1 (right) are not in its text.
+    As in Caffe, only the first dense layer has an activation.
+    """
+    _require_pixels(image_size, 16)
+    images = keras.Input((image_size, image_size, 3))
+    grey = images[..., :1]  # one of three equal channels: a mean of all would cut a noise's sigma by sqrt(3)
+    maps = layers.MaxPooling2D()(layers.Conv2D(20, 5)(layers.Rescaling(1 / 255)(grey)))
+    maps = layers.MaxPooling2D()(layers.Conv2D(50, 5)(maps))
+    features = layers.Dense(500, activation="relu")(layers.Flatten()(maps))
+    return keras.Model(images, layers.Dense(classes)(features), name="lenet")
+
+
+def cifar_quick(image_size: int = 32, classes: int = 10) -> keras.Model:
+    """The shape of Caffe's cifar10_quick, for CIFAR-10: 145,578 parameters.
+
+    image_size: side in pixels; classes: number of logits. Returns a keras.Model.
+    Underspecified, chosen: the numbers of Analyzing the Stability, Figure 1 (left) are not in its text; its
+    border of 2 and its MAX pooling are. As in Caffe, the first dense layer is linear.
+    """
+    images = keras.Input((image_size, image_size, 3))
+    maps = layers.Rescaling(1 / 255)(images)
+    for filters in (32, 32, 64):
+        maps = layers.Conv2D(filters, 5, padding="same")(maps)
+        # Padded, so that sizes round up as in Caffe; before the ReLU, as in `aghdam`.
+        maps = layers.ReLU()(layers.MaxPooling2D(3, 2, padding="same")(maps))
+    features = layers.Dense(64)(layers.Flatten()(maps))
+    return keras.Model(images, layers.Dense(classes)(features), name="cifar_quick")
+
+
+def compact(image_size: int = 48, classes: int = 43) -> keras.Model:
+    """This project's own network: batch-normalised 3x3 convolutions, some of them residual.
+
+    image_size: side in pixels, at least 15; classes: number of logits. Returns a keras.Model.
+    """
+    _require_pixels(image_size, 2 ** (len(COMPACT_STAGES) + 1) - 1)
+    images = keras.Input((image_size, image_size, 3))
+    maps = _block(layers.Rescaling(1 / 127.5, offset=-1)(images), COMPACT_STEM, size=5, strides=2)
+    for filters, residual in COMPACT_STAGES:
+        maps = _block(maps, filters)
+        for _ in range(residual):
+            maps = layers.Add()([maps, _block(maps, filters)])
+        maps = layers.MaxPooling2D()(maps)
+    features = layers.Dropout(COMPACT_DROPOUT)(layers.Flatten()(maps))
+    return keras.Model(images, layers.Dense(classes)(features), name="compact")
+
+
+def _require_pixels(image_size: int, least: int) -> None:
+    if image_size < least:
+        raise ValueError(f"image_size is {image_size}: the poolings of this network need at least {least}")
+
+
+def _leaky(maps: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.LeakyReLU(negative_slope=0.01)(maps)
+
+
+def _grouped(maps: keras.KerasTensor, filters: int, size: int) -> keras.KerasTensor:
+    """Convolution in two groups, as two: the gradient of ``Conv2D(groups=2)`` is 5 times slower on CPUs."""
+    half = maps.shape[-1] // 2
+    halves = maps[..., :half], maps[..., half:]
+    return layers.Concatenate()([layers.Conv2D(filters // 2, size)(part) for part in halves])
+
+
+def _block(maps: keras.KerasTensor, filters: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
+    maps = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(maps)
+    return layers.ReLU()(layers.BatchNormalization()(maps))
+
+
+def ensemble(models: Sequence[keras.Model]) -> keras.Model:
+    """The mean probabilities of two or more classifiers (Analyzing the Stability, section 4), as logarithms.
+
+    models: functional or sequential, of equal input and output shapes; the result shares their weights.
+    Returns a keras.Model whose softmax is the mean of theirs. Raises ValueError where shapes differ, or where
+    members share weights: no .keras file can hold that.
+    """
+    if len(models) < 2:
+        raise ValueError(f"an ensemble needs at least 2 models, not {len(models)}")
+    for number, model in enumerate(models):
+        for shape in ("input_shape", "output_shape"):
+            first, other = getattr(models[0], shape), getattr(model, shape)
+            if other != first:
+                raise ValueError(f"the {shape} of model {number} is {other}, that of model 0 is {first}")
+    weights = [id(weight) for model in models for weight in model.weights]
+    if len(set(weights)) < len(weights):
+        raise ValueError("members of the ensemble share weights: give each model once, with its own weights")
+    images = keras.Input(models[0].input_shape[1:])
+    members = [  # renamed, because a model refuses two layers of one name
+        keras.Model(model.inputs[0], model.outputs[0], name=f"member_{number}")
+        for number, model in enumerate(models)
+    ]
+    mean = layers.Average()([layers.Softmax()(member(images)) for member in members])
+    return keras.Model(images, _log(mean), name="ensemble")
+
+
+def smoothed(model: keras.Model, sigma: float) -> keras.Model:
+    """The model behind a fixed Gaussian filter, the "Smoothing" of the restoration paper's stability table.
+
+    sigma: in pixels, above 0 or ValueError; the kernel ends after ceil(3 sigma) pixels, and the outermost
+    pixels are repeated beyond the border. Returns a keras.Model that shares the model's weights.
+    """
+    if not sigma > 0:
+        raise ValueError(f"sigma is {sigma}: smoothing needs more than 0 pixels")
+    radius = math.ceil(3 * sigma)
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).astype(np.float32)
+    images = smooth = keras.Input(model.input_shape[1:])
+    column = np.tile(kernel[:, None, None, None], (1, 1, model.input_shape[-1], 1))
+    for axis in (1, 2):  # the filter is separable: columns, then rows
+        before = (slice(None),) * axis
+        first, last = smooth[(*before, slice(0, 1))], smooth[(*before, slice(-1, None))]
+        first, last = (ops.repeat(edge, radius, axis=axis) for edge in (first, last))
+        smooth = ops.concatenate([first, smooth, last], axis=axis)
+        smooth = ops.depthwise_conv(smooth, column.swapaxes(0, axis - 1), padding="valid")
+    return keras.Model(images, model(smooth), name=f"{model.name}_smoothed")
+
+
+def load(path: str | Path, image_size: int, classes: int, channels: int = 3) -> keras.Model:
+    """Somebody's own classifier from a .keras file; code in the file is not run.
+
+    It takes grey levels in [0, 255] of shape (None, image_size, image_size, channels), or of any size, and
+    returns logits (None, classes), or probabilities: these become their logarithms. Returns a keras.Model.
+    Raises FileNotFoundError, and ValueError where the file is damaged, needs code or does not fit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no model file at {path}")
+    if path.suffix != ".keras":  # Keras reads older formats too, which may run code
+        raise ValueError(f"{path} is not a .keras file: save the model as one with Keras 3")
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        found, returned = model.input_shape, model.output_shape
+    except Exception as error:  # a damaged file raises whatever its reader raises
+        own_code = "safe_mode" in str(error) or "Could not locate" in str(error)
+        why = "needs code of its own, which is not run: use" if own_code else "is damaged or is no model with"
+        raise ValueError(f"{path} {why} layers and inputs known to Keras") from error
+    wanted = (None, image_size, image_size, channels)
+    images = isinstance(found, tuple) and len(found) == 4
+    if not images or any(size not in (None, fit) for size, fit in zip(found, wanted, strict=True)):
+        change = "the model" if not images else "image_size" if found[3] == channels else "channels"
+        raise ValueError(f"{path} takes input of shape {found}, not {wanted}: change {change}")
+    if returned != (None, classes):
+        raise ValueError(f"{path} returns {returned}, not {(None, classes)}: change classes or the data set")
+    return _with_logits(model, wanted)
+
+
+def _with_logits(model: keras.Model, shape: tuple[int | None, ...]) -> keras.Model:
+    """The model itself, or its logarithm where its outputs for random images are probabilities."""
+    probe = np.random.default_rng(0).uniform(0, 255, (8, *shape[1:])).astype(np.float32)
+    outputs = ops.convert_to_numpy(model(probe, training=False)).astype(np.float32)
+    if outputs.min() >= 0 and outputs.max() <= 1 and np.abs(outputs.sum(1) - 1).max() <= 1e-3:
+        images = keras.Input(model.input_shape[1:])
+        return keras.Model(images, _log(model(images)), name=model.name)
+    return model
+
+
+def _log(probabilities: keras.KerasTensor) -> keras.KerasTensor:
+    return ops.log(ops.maximum(ops.cast(probabilities, "float32"), SMALLEST))
+
+
+def digest(model: keras.Model) -> str:
+    """SHA-256 (hex) of what a model computes: its layers, how they are connected, and its weights.
+
+    Names, training state and the file it came from make no difference.
+    """
+    found = hashlib.sha256(json.dumps(_nameless(model.get_config(), {}), sort_keys=True).encode())
+    for weight in map(ops.convert_to_numpy, model.weights):
+        found.update(f"{weight.dtype}{weight.shape}".encode() + weight.tobytes())
+    return found.hexdigest()
+
+
+def _nameless(config: object, places: dict[str, int]) -> object:
+    """A Keras configuration that refers to layers by their place in their model instead of their names."""
+    if isinstance(config, dict):
+        if "layers" in config:
+            places = {layer.get("name"): place for place, layer in enumerate(config["layers"])}
+        return {
+            key: value if key == "dtype" else _nameless(value, places)  # a dtype has a name that matters
+            for key, value in config.items()
+            if key not in ("name", "trainable", "build_config", "compile_config", "shared_object_id")
+        }
+    if not isinstance(config, list | tuple):
+        return config
+    if len(config) == 3 and isinstance(config[0], str) and config[0] in places:  # (layer, node, tensor)
+        return [places[config[0]], *config[1:]]
+    return [_nameless(value, places) for value in config]
 
 
 def logits(

@@ -1,16 +1,18 @@
-"""What is measured: image quality, accuracies with their intervals and tests, confusions."""
+"""What is measured: image quality, accuracies with intervals and tests, confusions, failures under noise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 from skimage.metrics import structural_similarity
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix
 
 PEAK = 255.0  # the largest grey level
 SSIM_WINDOW = 7  # pixels
+DRAWS_AT_ONCE = 2**21  # counts that the bootstrap of single images holds in memory
+Groups = ArrayLike | None  # (N,) the track of every image
 
 
 def psnr(clean: ArrayLike, noisy: ArrayLike) -> np.ndarray:
@@ -41,12 +43,7 @@ def _check_pairs(clean: np.ndarray, noisy: np.ndarray) -> None:
 
 
 def accuracy_interval(
-    correct: ArrayLike,
-    groups: ArrayLike | None = None,
-    *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    correct: ArrayLike, groups: Groups = None, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> tuple[float, float, float]:
     """Accuracy with its interval: (accuracy, low, high), each in [0, 1].
 
@@ -54,32 +51,63 @@ def accuracy_interval(
     whole groups (tracks): frames of one sign are right or wrong together, so their interval is wider.
     """
     correct = np.asarray(correct, bool)
-    if correct.size == 0:
-        raise ValueError("no images: an accuracy needs at least one")
-    accuracy = correct.mean()
-    if groups is None:
-        interval = stats.binomtest(int(correct.sum()), correct.size).proportion_ci(level, method="wilson")
-        return accuracy, interval.low, interval.high
-    _, members = np.unique(groups, return_inverse=True)
-    sizes, hits = np.bincount(members), np.bincount(members, correct)
-    drawn = np.random.default_rng(seed).integers(len(sizes), size=(resamples, len(sizes)))
-    shares = hits[drawn].sum(1) / sizes[drawn].sum(1)
-    low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2])
-    return accuracy, low, high
+    if groups is not None or not correct.size:
+        return mean_interval(correct, groups, level=level, resamples=resamples, seed=seed)
+    interval = stats.binomtest(int(correct.sum()), correct.size).proportion_ci(level, method="wilson")
+    return correct.mean(), interval.low, interval.high
 
 
-def accuracy_row(correct: ArrayLike, groups: ArrayLike | None = None, **options: float) -> dict[str, float]:
+def mean_interval(
+    values: ArrayLike, groups: Groups = None, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean of finite values (N,), percentile bootstrap over images or whole groups: (mean, low, high)."""
+    values = np.asarray(values, float)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError(f"values {values.shape}: a mean needs one finite number an image")
+    rows = np.stack([values, np.ones_like(values)], axis=1)
+    ends = _bootstrap(lambda sums: np.divide(*sums.T), rows, groups, "linear", level, resamples, seed)
+    return values.mean(), *ends
+
+
+def _bootstrap(
+    statistic: Callable, rows: np.ndarray, groups: Groups, method: str, level=0.95, resamples=2000, seed=0
+) -> np.ndarray:
+    """Percentile interval (2,) of the statistic of summed rows (N, D), resampled singly or in groups (N,)."""
+    if len(rows) == 0:
+        raise ValueError("no images: a share, mean or threshold needs at least one")
+    if groups is not None:
+        if len(groups) != len(rows):
+            raise ValueError(f"{len(rows)} images but {len(groups)} groups: every image needs its group")
+        _, members = np.unique(groups, return_inverse=True)
+        rows = np.stack([np.bincount(members, column) for column in rows.T], axis=1)
+    rows, count, rng = rows.astype(float), len(rows), np.random.default_rng(seed)
+    draws = (rng.integers(count, size=count) for _ in range(resamples))
+    sums = np.array([np.bincount(drawn, minlength=count) @ rows for drawn in draws])
+    return np.quantile(statistic(sums), [(1 - level) / 2, (1 + level) / 2], method=method)
+
+
+def accuracy_row(
+    correct: ArrayLike, groups: Groups = None, *, interval: Callable = accuracy_interval, **options: float
+) -> dict[str, float]:
     """The columns every table of accuracies has: accuracy, low, high, track_low, track_high (%), images.
 
     low, high: interval by image; track_low, track_high: by group, NaN where no group has two images.
     Arguments as in `accuracy_interval`.
     """
-    by_image = accuracy_interval(correct, **options)
+    by_image = interval(correct, **options)
     repeated = groups is not None and len(np.unique(groups)) < len(groups)
-    by_track = accuracy_interval(correct, groups, **options)[1:] if repeated else (np.nan, np.nan)
+    by_track = interval(correct, groups, **options)[1:] if repeated else (np.nan, np.nan)
     columns = ("accuracy", "low", "high", "track_low", "track_high")
     percent = {name: 100 * float(value) for name, value in zip(columns, (*by_image, *by_track), strict=True)}
     return percent | {"images": len(correct)}
+
+
+def mean_row(values: ArrayLike, groups: Groups = None, **options: float) -> dict[str, float]:
+    """`accuracy_row` of one share in [0, 1] an image, such as that of its copies that are right."""
+    values = np.asarray(values, float)
+    if ((values < 0) | (values > 1)).any():
+        raise ValueError(f"shares from {values.min():g} to {values.max():g}: they must lie in [0, 1]")
+    return accuracy_row(values, groups, interval=mean_interval, **options)
 
 
 def with_interval(table: pd.DataFrame) -> pd.Series:
@@ -97,14 +125,8 @@ def difference_row(correct: ArrayLike, other: ArrayLike, *, level: float = 0.95)
     p = paired_test(correct, other)
     steps = np.asarray(correct, bool).astype(float) - np.asarray(other, bool)
     reach = stats.norm.ppf((1 + level) / 2) * steps.std() / np.sqrt(len(steps))
-    low, high = steps.mean() - reach, steps.mean() + reach
-    return {
-        "difference": 100 * steps.mean(),
-        "low": 100 * low,
-        "high": 100 * high,
-        "p": p,
-        "images": len(steps),
-    }
+    mean, low, high = (100 * value for value in (steps.mean(), steps.mean() - reach, steps.mean() + reach))
+    return {"difference": mean, "low": low, "high": high, "p": p, "images": len(steps)}
 
 
 def paired_test(correct: ArrayLike, other: ArrayLike) -> float:
@@ -134,10 +156,23 @@ def per_class_report(labels: ArrayLike, predicted: ArrayLike, class_names: Seque
 
     labels, predicted: (N,) integers below len(class_names). A class never predicted has precision 0.
     """
-    classes = np.arange(len(class_names))
-    scores = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
-    columns = dict(zip(("precision", "recall", "f1", "images"), scores, strict=True))
-    return pd.DataFrame({"class": classes, "name": class_names} | columns)
+    return class_report(confusion(labels, predicted, len(class_names)), class_names)
+
+
+def class_report(counts: ArrayLike, class_names: Sequence[str]) -> pd.DataFrame:
+    """As `per_class_report`, from counts (K, K) of images or of their copies: true classes in rows."""
+    counts, classes = np.asarray(counts), np.arange(len(class_names))
+    if counts.shape != (len(classes), len(classes)):
+        raise ValueError(f"counts {counts.shape}: {len(classes)} class names need a row and a column each")
+    right, images, found = np.diag(counts), counts.sum(1), counts.sum(0)
+    scores = {"precision": _ratio(right, found), "recall": _ratio(right, images)}
+    scores |= {"f1": _ratio(2 * right, images + found), "images": images}
+    return pd.DataFrame({"class": classes, "name": class_names} | scores)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarray:
+    """The quotient part / whole of two arrays of one shape; `empty` where the whole is 0."""
+    return np.divide(part, whole, out=np.full(whole.shape, empty), where=whole != 0)
 
 
 def confusion(labels: ArrayLike, predicted: ArrayLike, classes: int) -> np.ndarray:
@@ -153,14 +188,112 @@ def most_confused(
     errors = counts - np.diag(np.diag(counts))
     worst = np.argsort(-errors, axis=None, kind="stable")[:count]
     true, wrong = np.unravel_index(worst, errors.shape)
-    found = errors[true, wrong]
-    names = np.asarray(class_names)
-    table = pd.DataFrame(
-        {
-            "true": names[true],
-            "predicted": names[wrong],
-            "images": found,
-            "share": found / np.maximum(counts.sum(1)[true], 1),
-        }
-    )
+    found, names = errors[true, wrong], np.asarray(class_names)
+    share = _ratio(found, counts.sum(1)[true])
+    table = pd.DataFrame({"true": names[true], "predicted": names[wrong], "images": found, "share": share})
     return table[table["images"] > 0]
+
+
+def failure_threshold(failures: ArrayLike, sigmas: ArrayLike, share: float) -> np.ndarray:
+    """The sigma by which a share in (0, 1] of the copies have failed: (N,), in the unit of sigmas.
+
+    failures: (N, S+1), how many copies of an image fail first at sigma number s, in the last column never, or
+    (..., S+1); sigmas: (S,) ascending. Linear between the sigmas, from no failure at 0; infinite where fewer
+    fail. An image that is wrong without noise has threshold 0, which these counts do not show.
+    """
+    grid = np.array([0, *sigmas, np.inf])  # by an infinite sigma, every copy fails
+    failed = np.cumsum(failures, axis=-1)
+    if failed.shape[-1:] != (len(sigmas) + 1,):
+        raise ValueError(f"failures {failed.shape} of {len(sigmas)} sigmas: one column each, one for never")
+    if (np.diff(grid[1:]) <= 0).any() or grid[1] < 0 or not 0 < share <= 1:
+        raise ValueError(f"share {share:g} by sigmas {grid[1:-1]}: share in (0, 1], sigmas ascend from 0")
+    if not failed[..., -1].all():
+        raise ValueError("an image without copies: a threshold needs at least one")
+    failed = np.concatenate([np.zeros_like(failed[..., :1]), failed], axis=-1) / failed[..., -1:]
+    after = (failed < share).sum(-1, keepdims=True)
+    low, high = np.take_along_axis(failed, after - 1, -1), np.take_along_axis(failed, after, -1)
+    return (grid[after - 1] + (share - low) / (high - low) * (grid[after] - grid[after - 1]))[..., 0]
+
+
+def failure_threshold_interval(
+    failures: ArrayLike,
+    sigmas: ArrayLike,
+    share: float,
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> np.ndarray:
+    """Interval (N, 2) of every `failure_threshold`, perhaps infinite: bootstrap over the image's copies."""
+    failures, ends = np.asarray(failures), []
+    failure_threshold(failures, sigmas, share)  # refuses what does not fit
+    rng, tails = np.random.default_rng(seed), [(1 - level) / 2, (1 + level) / 2]
+    for part in np.array_split(failures[:, None], failures.size * resamples // DRAWS_AT_ONCE + 1):
+        drawn = rng.multinomial(part.sum(-1), part / part.sum(-1, keepdims=True), size=(len(part), resamples))
+        ends.append(np.quantile(failure_threshold(drawn, sigmas, share), tails, axis=1, method="nearest").T)
+    return np.concatenate(ends)
+
+
+def group_failure_threshold(
+    failures: ArrayLike, sigmas: ArrayLike, share: float, groups: Groups = None, **options: float
+) -> tuple[float, float, float]:
+    """`failure_threshold` of the copies of all images (N, S+1), such as a class: (threshold, low, high).
+
+    Bootstrap over images or whole groups, with the options of `mean_interval`; an end may be infinite.
+    """
+    threshold, rows = failure_threshold(np.sum(failures, 0), sigmas, share), np.asarray(failures)
+    ends = _bootstrap(lambda sums: failure_threshold(sums, sigmas, share), rows, groups, "nearest", **options)
+    return float(threshold), *ends.tolist()
+
+
+def expected_calibration_error(calibration: ArrayLike) -> np.ndarray:
+    """Mean gap of confidence and accuracy over bins (Guo et al. 2017, equation 3): (S,) in [0, 1].
+
+    calibration: (S, BINS, 3), in every bin of confidence the number of copies, the sum of their confidence
+    and the number that are right. NaN where a sigma has no copies.
+    """
+    copies, confidence, right = np.moveaxis(np.asarray(calibration, float), -1, 0)
+    return _ratio(np.abs(right - confidence).sum(-1), copies.sum(-1), empty=np.nan)  # a bin weighs its copies
+
+
+def certified_radius(hits: ArrayLike, copies: int, sigma: ArrayLike, *, alpha: float = 0.001) -> np.ndarray:
+    """L2 radius around an image within which the majority vote under noise of sigma is right, in its unit.
+
+    hits: votes for the true class among independent copies, any shape. Cohen, Rosenfeld and Kolter 2019,
+    Theorem 1 with the Clopper-Pearson bound of Section 3.2, which fails with probability alpha at most; 0
+    without a certain majority. The class is the true one, not the one voted for: no second sample is needed.
+    Clipping and rounding of the copies count as parts of the classifier.
+    """
+    hits = np.asarray(hits)
+    if ((hits < 0) | (hits > copies)).any():
+        raise ValueError(f"{hits.min()} to {hits.max()} hits of {copies} copies: none below 0 or above all")
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha {alpha:g}: a probability of error must lie between 0 and 1")
+    bound = np.where(hits > 0, stats.beta.ppf(alpha, np.maximum(hits, 1), copies - hits + 1), 0)
+    return sigma * stats.norm.ppf(np.maximum(bound, 0.5))
+
+
+def diversity(predicted: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+    """How differently M networks err, as means over pairs of them; predicted: (M, N), labels: (N,).
+
+    disagreement (Skalak 1996, Ho 1998): share of images on which exactly one is right; double_fault (Giacinto
+    and Roli 2001): on which both are wrong; q_statistic: Yule's, in [-1, 1], 0 if they err independently
+    (Kuncheva and Whitaker 2003); same_wrong: share of double faults on one wrong class. NaN where undefined.
+    """
+    predicted, labels = np.asarray(predicted), np.asarray(labels)
+    if predicted.ndim != 2 or len(predicted) < 2:
+        raise ValueError(f"predictions {predicted.shape}: diversity needs two networks or more, in rows")
+    if predicted.shape[1:] != labels.shape or labels.size == 0:
+        raise ValueError(f"predictions {predicted.shape} and labels {labels.shape} share no images")
+    first, second = np.triu_indices(len(predicted), 1)
+    right, other = (predicted == labels)[first], (predicted == labels)[second]
+    both, neither = (right & other).sum(1), (~right & ~other).sum(1)
+    one, two = (right & ~other).sum(1), (other & ~right).sum(1)
+    same = (~right & (predicted[first] == predicted[second])).sum(1)
+    pairs = {
+        "disagreement": (one + two) / labels.size,
+        "double_fault": neither / labels.size,
+        "q_statistic": _ratio(both * neither - one * two, both * neither + one * two, empty=np.nan),
+        "same_wrong": _ratio(same, neither, empty=np.nan),
+    }
+    return pd.DataFrame(pairs).mean().to_dict()

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from helpers import augmentation, noise, outputs, philox
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet
+from helpers.noise import NoiseSet
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Recipe:
     weight_decay: float = 0.02  # of AdamW; 0 is plain Adam
     label_smoothing: float = 0.1
     augmentation: str = "camera"  # a key of augmentation.AUGMENTATIONS
-    noise: bool = False  # noise.mixture over every batch
+    noise: tuple[NoiseSet, ...] = ()  # noise.mixture of these sets over every batch
+    clean: float = 0.1  # share of the images that the noise leaves as they are
+    weakest: float = 0.0  # of a set's level: noise is drawn between that share of it and all of it
     balanced: bool = False  # draw all classes equally often
 
     def __post_init__(self) -> None:
@@ -149,7 +152,8 @@ def batches(train: ImageSet, recipe: Recipe, *, seed: int, first_epoch: int = 0)
         )
         chosen = augment(tf.gather(images, indices), key)
         if recipe.noise:
-            chosen = noise.mixture(chosen, seed=tf.bitcast(key, tf.int64))
+            mixed = {"sets": recipe.noise, "clean": recipe.clean, "weakest": recipe.weakest}
+            chosen = noise.mixture(chosen, seed=tf.bitcast(key, tf.int64), **mixed)
         return chosen, tf.one_hot(tf.gather(labels, indices), classes)
 
     epochs = tf.data.Dataset.range(first_epoch, recipe.epochs).flat_map(epoch_batches)

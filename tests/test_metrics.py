@@ -1,7 +1,11 @@
+import tracemalloc
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.metrics import precision_recall_fscore_support
 
 from helpers import metrics
 
@@ -144,6 +148,91 @@ def test_row_of_a_table_is_in_percent():
     assert alone["low"] == row["low"]
 
 
+# Means
+
+
+def test_mean_interval_is_the_percentile_bootstrap():
+    values = np.random.default_rng(0).gamma(2, 5, 60)
+    drawn = np.random.default_rng(8).integers(60, size=(500, 60))
+    expected = np.quantile(values[drawn].mean(1), [0.05, 0.95])
+    mean, *ends = metrics.mean_interval(values, level=0.9, resamples=500, seed=8)
+    assert mean == values.mean()
+    np.testing.assert_allclose(ends, expected)
+
+
+def test_mean_interval_has_the_width_of_normal_theory_in_any_range():
+    values = np.random.default_rng(1).normal(-40, 7, 900)
+    mean, low, high = metrics.mean_interval(values)
+    reach = 1.96 * values.std() / 30
+    np.testing.assert_allclose([low, high], [mean - reach, mean + reach], atol=0.1 * reach)
+    scaled = metrics.mean_interval(1000 - 3 * values)
+    np.testing.assert_allclose(scaled, [1000 - 3 * mean, 1000 - 3 * high, 1000 - 3 * low])
+
+
+def test_mean_interval_covers_the_mean_about_as_often_as_it_says():
+    samples = np.random.default_rng(2).beta(0.5, 2, (200, 60))  # a mean of 0.2
+    ends = np.array([metrics.mean_interval(row, level=0.9, resamples=200)[1:] for row in samples])
+    covered = ((ends[:, 0] <= 0.2) & (ends[:, 1] >= 0.2)).mean()
+    assert 0.82 < covered < 0.96
+
+
+def test_mean_interval_by_group_is_that_of_accuracies_for_right_and_wrong():
+    rng = np.random.default_rng(3)
+    correct, groups = rng.random(300) < 0.6, rng.integers(0, 40, 300)
+    assert metrics.mean_interval(correct, groups) == metrics.accuracy_interval(correct, groups)
+    shares = np.repeat(rng.random(100), 9)  # nine frames of a track alike: three times as wide
+    ends = metrics.mean_interval(shares)[1:], metrics.mean_interval(shares, np.arange(900) // 9)[1:]
+    assert np.diff(ends[1]) / np.diff(ends[0]) == pytest.approx(3, rel=0.15)
+
+
+def test_mean_interval_of_equal_values_has_no_width():
+    np.testing.assert_allclose(metrics.mean_interval([0.3] * 7), [0.3] * 3)
+    np.testing.assert_allclose(metrics.mean_interval([4]), [4] * 3)
+
+
+def test_mean_interval_never_holds_all_resamples():
+    values = np.linspace(0, 1, 12_630)
+    tracemalloc.start()
+    metrics.mean_interval(values, resamples=200)  # 20 MB at once
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4e6
+
+
+@pytest.mark.parametrize(
+    ("values", "groups", "message"),
+    [
+        ([], None, "no images"),
+        ([1, np.inf], None, r"values \(2,\): a mean needs one finite number"),
+        ([1, np.nan], [0, 0], "one finite number an image"),
+        ([[1, 2]], None, r"values \(1, 2\)"),
+        ([1, 2, 3], [0, 1], "3 images but 2 groups"),
+    ],
+)
+def test_a_mean_of_other_values_is_refused(values, groups, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.mean_interval(values, groups)
+
+
+def test_row_of_means_has_the_columns_of_accuracies():
+    rng = np.random.default_rng(4)
+    shares, groups = rng.integers(0, 101, 90) / 100, np.arange(90) // 6
+    row = metrics.mean_row(shares, groups, resamples=300)
+    assert list(row) == list(metrics.accuracy_row([True]))
+    by_image, by_track = (metrics.mean_interval(shares, by, resamples=300) for by in (None, groups))
+    np.testing.assert_allclose(list(row.values()), [*np.multiply(100, [*by_image, *by_track[1:]]), 90])
+    correct = shares > 0.5
+    whole, binary = metrics.accuracy_row(correct, groups), metrics.mean_row(correct, groups)
+    assert all(whole[name] == binary[name] for name in ("accuracy", "track_low", "track_high", "images"))
+    assert np.isnan(metrics.mean_row(shares)["track_low"])
+
+
+@pytest.mark.parametrize("shares", [[0.5, 1.01], [-0.2, 1], [np.inf, 0]])
+def test_row_of_means_refuses_what_is_no_share(shares):
+    with pytest.raises(ValueError, match=rf"shares from {min(shares):g} to {max(shares):g}: .* in \[0, 1\]"):
+        metrics.mean_row(shares)
+
+
 # Tests
 
 
@@ -195,6 +284,29 @@ def test_per_class_report_by_hand():
     np.testing.assert_allclose(report["f1"], [4 / 7, 1 / 3, 6 / 7, 0])
 
 
+def test_class_report_of_counts_against_scikit_learn():
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 9, 700)
+    predicted = np.where(rng.random(700) < 0.6, labels, rng.integers(0, 8, 700))
+    counts = metrics.confusion(labels, predicted, 10)  # class 9 never occurs, class 8 by being right only
+    report = metrics.class_report(counts, [f"sign {i}" for i in range(10)])
+    expected = precision_recall_fscore_support(labels, predicted, labels=np.arange(10), zero_division=0)
+    np.testing.assert_allclose(report[["precision", "recall", "f1", "images"]].T, expected, rtol=1e-14)
+    pd.testing.assert_frame_equal(report, metrics.per_class_report(labels, predicted, report["name"]))
+
+
+def test_class_report_of_copies_has_the_shares_of_their_images():
+    counts = metrics.confusion(LABELS, PREDICTED, 4)
+    once, often = metrics.class_report(counts, NAMES), metrics.class_report(100 * counts, NAMES)
+    assert list(often["images"]) == [400, 200, 400, 0]
+    pd.testing.assert_frame_equal(once.drop(columns="images"), often.drop(columns="images"))
+
+
+def test_class_report_refuses_counts_of_other_classes():
+    with pytest.raises(ValueError, match=r"counts \(3, 3\): 4 class names need a row and a column each"):
+        metrics.class_report(np.eye(3), NAMES)
+
+
 def test_confusion_has_true_classes_in_rows():
     expected = [[2, 2, 0, 0], [1, 1, 0, 0], [0, 1, 3, 0], [0, 0, 0, 0]]
     np.testing.assert_array_equal(metrics.confusion(LABELS, PREDICTED, 4), expected)
@@ -230,3 +342,298 @@ def test_difference_row_is_the_paired_comparison():
     reach = 100 * 1.959964 * np.sqrt(100 - 20**2 / 1000) / 1000
     assert (row["low"], row["high"]) == (pytest.approx(2 - reach), pytest.approx(2 + reach))
     assert row["p"] == metrics.paired_test(correct, other)
+
+
+# Failures under noise
+
+SIGMAS = np.array([10.0, 20, 40])
+
+
+def histograms(count, copies=100, seed=0):
+    """Histograms (count, 4) of when copies fail, and the shares (count, 4) that they were drawn from."""
+    rng = np.random.default_rng(seed)
+    chances = rng.dirichlet(np.ones(4), count)
+    return rng.multinomial(copies, chances), chances
+
+
+def test_failure_threshold_by_hand():
+    failures = [
+        [50, 0, 0, 50],  # half of them at once
+        [100, 0, 0, 0],  # half at half of the first sigma
+        [0, 0, 80, 20],  # none up to 20, then 80 % over 20 grey levels
+        [40, 0, 20, 40],  # a level stretch
+        [30, 10, 9, 51],  # one copy short of half
+        [0, 0, 0, 100],
+    ]
+    found = metrics.failure_threshold(failures, SIGMAS, 0.5)
+    np.testing.assert_allclose(found, [10, 5, 32.5, 30, np.inf, np.inf])
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(
+        metrics.failure_threshold(failures, SIGMAS, 0.05), [1, 0.5, 21.25, 1.25, 5 / 3, np.inf]
+    )
+    np.testing.assert_allclose(
+        metrics.failure_threshold([[7, 0, 3, 0], [9, 0, 0, 1]], SIGMAS, 1), [40, np.inf]
+    )
+
+
+def test_failure_threshold_is_where_the_curve_first_has_the_share():
+    failures, _ = histograms(400)
+    for share in (0.05, 0.37, 0.5):
+        found = metrics.failure_threshold(failures, SIGMAS, share)
+        for row, threshold in zip(failures, found, strict=True):
+            curve = np.cumsum([0, *row[:3]]) / 100
+            if np.isinf(threshold):
+                assert curve[-1] < share
+                continue
+            np.testing.assert_allclose(np.interp(threshold, [0, *SIGMAS], curve), share)
+            assert np.interp(threshold - 0.01, [0, *SIGMAS], curve) < share
+
+
+def test_failure_threshold_counts_copies_exactly():
+    copies = np.arange(1, 100)
+    failures = np.stack([copies, 0 * copies, 0 * copies, 100 - copies], axis=1)
+    found = [metrics.failure_threshold(failures, SIGMAS, share / 100) for share in copies]
+    assert (np.isfinite(found) == np.triu(np.ones((99, 99)))).all()
+    np.testing.assert_allclose(np.diag(found), 10)
+
+
+def test_failure_threshold_grows_with_the_share_and_scales_with_the_unit():
+    failures, _ = histograms(50)
+    found = np.array(
+        [metrics.failure_threshold(failures, SIGMAS, share) for share in np.linspace(0.02, 1, 40)]
+    )
+    assert (found[1:] >= found[:-1]).all() and np.isfinite(found).any() and np.isinf(found).any()
+    np.testing.assert_allclose(metrics.failure_threshold(3 * failures, SIGMAS / 255, 0.02), found[0] / 255)
+
+
+def test_failure_threshold_of_a_sweep_that_starts_at_zero():
+    np.testing.assert_allclose(
+        metrics.failure_threshold([[60, 0, 40], [10, 80, 10]], [0, 8], 0.5), [0, 8 * 40 / 80]
+    )
+
+
+@pytest.mark.parametrize(
+    ("failures", "sigmas", "share", "message"),
+    [
+        ([[1, 2, 3]], SIGMAS, 0.5, r"failures \(1, 3\) of 3 sigmas: one column each, one for never"),
+        ([[1, 2, 3, 4]], [10, 40, 20], 0.5, "sigmas .*10.* 40.* 20.*: .* ascend"),
+        ([[1, 2, 3, 4]], [-1, 0, 1], 0.5, "ascend from 0"),
+        ([[1, 2, 3, 4]], SIGMAS, 0, r"share 0 by .* in \(0, 1\]"),
+        ([[1, 2, 3, 4]], SIGMAS, 5, "share 5"),
+        ([[1, 2, 3, 4], [0, 0, 0, 0]], SIGMAS, 0.5, "an image without copies"),
+    ],
+)
+def test_failure_thresholds_refuse_what_does_not_fit(failures, sigmas, share, message):
+    for measure in (metrics.failure_threshold, metrics.failure_threshold_interval):
+        with pytest.raises(ValueError, match=message):
+            measure(failures, sigmas, share)
+
+
+def test_failure_threshold_interval_is_a_bootstrap_over_copies():
+    row = np.array([20, 25, 30, 25])
+    low, high = metrics.failure_threshold_interval([row], SIGMAS, 0.5)[0]
+    drawn = np.random.default_rng(6).choice(np.repeat(np.arange(4), row), (4000, 100))
+    resampled = (drawn[..., None] == np.arange(4)).sum(1)
+    expected = np.quantile(metrics.failure_threshold(resampled, SIGMAS, 0.5), [0.025, 0.975])
+    np.testing.assert_allclose([low, high], expected, atol=1)
+    assert low < metrics.failure_threshold([row], SIGMAS, 0.5)[0] < high
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_failure_threshold_interval_covers_the_truth_about_as_often_as_it_says(share):
+    failures, chances = histograms(400)
+    truth = metrics.failure_threshold(chances, SIGMAS, share)
+    low, high = metrics.failure_threshold_interval(failures, SIGMAS, share, level=0.9, resamples=300).T
+    assert 0.84 < ((low <= truth) & (truth <= high)).mean() < 0.97
+
+
+def test_failure_threshold_interval_may_end_at_infinity():
+    failures = [[0, 0, 0, 100], [0, 1, 3, 96], [90, 0, 0, 10], [0, 0, 100, 0]]
+    ends = metrics.failure_threshold_interval(failures, SIGMAS, 0.05)
+    assert np.isinf(ends[0]).all()
+    assert 10 < ends[1, 0] < 40 and ends[1, 1] == np.inf
+    assert 0 < ends[2, 0] < 10 * 0.05 / 0.9 < ends[2, 1] < 1
+    np.testing.assert_allclose(ends[3], 21)  # every resample is the same
+    assert metrics.failure_threshold_interval(np.zeros((0, 4), int), SIGMAS, 0.05).shape == (0, 2)
+
+
+def test_failure_threshold_interval_is_the_same_in_pieces(monkeypatch):
+    failures, _ = histograms(13)
+    whole = metrics.failure_threshold_interval(failures, SIGMAS, 0.3, resamples=50, seed=4)
+    for draws in (1, 777):
+        monkeypatch.setattr(metrics, "DRAWS_AT_ONCE", draws)
+        pieces = metrics.failure_threshold_interval(failures, SIGMAS, 0.3, resamples=50, seed=4)
+        np.testing.assert_array_equal(pieces, whole)
+    assert (metrics.failure_threshold_interval(failures, SIGMAS, 0.3, resamples=50) != whole).any()
+
+
+def test_failure_threshold_of_a_set_pools_its_copies_and_draws_its_images():
+    failures, _ = histograms(30)
+    threshold, low, high = metrics.group_failure_threshold(failures, SIGMAS, 0.5)
+    pooled = failures.sum(0)
+    assert threshold == metrics.failure_threshold([pooled], SIGMAS, 0.5)[0]
+    drawn = np.random.default_rng(7).integers(30, size=(4000, 30))
+    resampled = metrics.failure_threshold(failures[drawn].sum(1), SIGMAS, 0.5)
+    np.testing.assert_allclose([low, high], np.quantile(resampled, [0.025, 0.975]), atol=0.6)
+    assert low < threshold < high
+    wider = metrics.group_failure_threshold(failures, SIGMAS, 0.5, level=0.99, resamples=4000)
+    assert wider[0] == threshold and wider[1] < low and wider[2] > high
+
+
+def test_failure_threshold_of_a_set_by_track_is_wider():
+    failures, _ = histograms(60)
+    frames, tracks = np.repeat(failures, 9, axis=0), np.repeat(np.arange(60), 9)
+    by_frame = metrics.group_failure_threshold(frames, SIGMAS, 0.5)
+    by_track = metrics.group_failure_threshold(frames, SIGMAS, 0.5, tracks)
+    assert by_frame[0] == by_track[0]
+    assert (by_track[2] - by_track[1]) / (by_frame[2] - by_frame[1]) == pytest.approx(3, rel=0.2)
+    alone = metrics.group_failure_threshold(failures, SIGMAS, 0.5)
+    np.testing.assert_allclose(by_track, alone)
+
+
+def test_failure_threshold_of_a_set_may_be_infinite():
+    never, once = [[0, 0, 0, 10]] * 4, [[10, 0, 0, 0]]
+    assert metrics.group_failure_threshold(never, SIGMAS, 0.05) == (np.inf, np.inf, np.inf)
+    threshold, low, high = metrics.group_failure_threshold(never + once, SIGMAS, 0.05)
+    assert (threshold, high) == (10 * 0.05 / 0.2, np.inf)
+    assert 0.5 < low < threshold
+    assert metrics.group_failure_threshold(once, SIGMAS, 0.5) == (5, 5, 5)
+    with pytest.raises(ValueError, match="without copies"):
+        metrics.group_failure_threshold(np.zeros((0, 4)), SIGMAS, 0.5)
+
+
+# Calibration
+
+
+def test_calibration_error_by_hand():
+    bins = [[0, 0, 0], [10, 4, 5], [30, 27, 15]]  # gaps 0.1 of 10 copies, 0.4 of 30
+    assert metrics.expected_calibration_error([bins]) == pytest.approx([(10 * 0.1 + 30 * 0.4) / 40])
+
+
+def test_calibration_error_of_the_extremes():
+    perfect, sure_and_wrong, nothing = [[8, 2, 2], [4, 3, 3]], [[0, 0, 0], [5, 5, 0]], [[0, 0, 0]] * 2
+    found = metrics.expected_calibration_error([perfect, sure_and_wrong, nothing])
+    np.testing.assert_allclose(found, [0, 1, np.nan])
+
+
+def test_calibration_error_against_the_definition():
+    rng = np.random.default_rng(9)
+    confidence = rng.random((3, 500))
+    right = rng.random((3, 500)) < confidence ** np.array([[1], [2], [4]])  # ever more overconfident
+    bins = (10 * confidence).astype(int)
+    calibration, expected = np.zeros((3, 10, 3)), np.zeros(3)
+    for sigma in range(3):
+        for number in range(10):
+            inside = bins[sigma] == number
+            sure, true = confidence[sigma, inside], right[sigma, inside]
+            calibration[sigma, number] = inside.sum(), sure.sum(), true.sum()
+            expected[sigma] += inside.mean() * abs(true.mean() - sure.mean())
+    found = metrics.expected_calibration_error(calibration)
+    np.testing.assert_allclose(found, expected)
+    assert found[0] < 0.1 < found[1] < found[2] < 1
+
+
+# Certificates
+
+
+def test_certified_radius_has_the_exact_lower_bound():
+    for copies, alpha in ((100, 0.001), (37, 0.05)):
+        hits = np.arange(copies + 1)
+        radius = metrics.certified_radius(hits, copies, 25.0, alpha=alpha)
+        tests = [stats.binomtest(k, copies, alternative="greater") for k in hits.tolist()]
+        lower = np.array([test.proportion_ci(1 - alpha, method="exact").low for test in tests])
+        np.testing.assert_allclose(radius, np.where(lower > 0.5, 25 * stats.norm.ppf(lower), 0), atol=1e-9)
+        assert (np.diff(radius) >= 0).all() and (radius[: copies // 2 + 1] == 0).all() and radius[-1] > 0
+
+
+def test_certified_radius_of_unanimous_votes():
+    # all of n votes: p is the n-th root of alpha
+    expected = 12 * stats.norm.ppf(0.001 ** (1 / 1000))
+    assert metrics.certified_radius(1000, 1000, 12) == pytest.approx(expected)
+    assert metrics.certified_radius(9, 9, 12) == 0  # too few to be certain
+    assert metrics.certified_radius(10, 10, 12) > 0
+    assert metrics.certified_radius(0, 1, 12, alpha=0.9) == 0  # the bound of no hit is 0
+
+
+@pytest.mark.parametrize("chance", [0.5, 0.7, 0.95])
+def test_certified_radius_is_too_large_as_rarely_as_it_says(chance):
+    hits = np.arange(201)
+    radius = metrics.certified_radius(hits, 200, 1.0, alpha=0.01)
+    too_large = stats.binom.pmf(hits, 200, chance)[radius > stats.norm.ppf(chance)].sum()
+    assert 0 < too_large <= 0.01
+
+
+def test_certified_radius_of_a_sweep_is_in_the_unit_of_its_sigmas():
+    hits = np.array([[99, 80, 40], [100, 100, 10]])
+    radius = metrics.certified_radius(hits, 100, SIGMAS)
+    assert radius.shape == (2, 3)
+    np.testing.assert_allclose(radius, SIGMAS * metrics.certified_radius(hits, 100, 1))
+    assert (metrics.certified_radius(hits, 100, SIGMAS, alpha=0.1) >= radius).all()
+
+
+def test_certified_radius_refuses_impossible_votes():
+    for hits, message in ([3, 101], "3 to 101 hits of 100 copies"), ([-1, 2], "-1 to 2 hits"):
+        with pytest.raises(ValueError, match=message):
+            metrics.certified_radius(hits, 100, 25)
+    for alpha in (0, 1, 5):
+        with pytest.raises(ValueError, match=f"alpha {alpha}: a probability of error"):
+            metrics.certified_radius(99, 100, 25, alpha=alpha)
+
+
+# Ensembles
+
+
+def test_diversity_by_hand():
+    labels = np.zeros(10, int)
+    first = [0, 0, 0, 0, 0, 1, 1, 1, 2, 2]
+    other = [0, 0, 0, 1, 2, 0, 1, 1, 1, 1]  # 3 both right, 4 both wrong (2 alike), 2 and 1 alone
+    expected = {
+        "disagreement": 0.3,
+        "double_fault": 0.4,
+        "q_statistic": (12 - 2) / (12 + 2),
+        "same_wrong": 0.5,
+    }
+    assert metrics.diversity([first, other], labels) == pytest.approx(expected)
+
+
+def test_diversity_is_a_mean_over_pairs():
+    rng = np.random.default_rng(10)
+    labels = rng.integers(0, 5, 400)
+    predicted = np.where(rng.random((4, 400)) < 0.7, labels, rng.integers(0, 5, (4, 400)))
+    pairs = [metrics.diversity(pair, labels) for pair in combinations(predicted, 2)]
+    assert metrics.diversity(predicted, labels) == pytest.approx(pd.DataFrame(pairs).mean().to_dict())
+    right = predicted == labels
+    apart = [(one != two).mean() for one, two in combinations(right, 2)]
+    assert metrics.diversity(predicted, labels)["disagreement"] == pytest.approx(np.mean(apart))
+    assert abs(metrics.diversity(predicted, labels)["q_statistic"]) < 0.2  # drawn independently
+    assert metrics.diversity(predicted, labels)["same_wrong"] == pytest.approx(1 / 4, abs=0.1)
+
+
+def test_diversity_of_the_extremes():
+    labels = np.array([0, 1, 2, 0])
+    half, other_half = np.array([0, 1, 0, 1]), np.array([1, 2, 2, 0])
+    assert metrics.diversity([half, half], labels) == {
+        "disagreement": 0,
+        "double_fault": 0.5,
+        "q_statistic": 1,
+        "same_wrong": 1,
+    }
+    found = metrics.diversity([half, other_half], labels)
+    assert (found["disagreement"], found["double_fault"], found["q_statistic"]) == (1, 0, -1)
+    assert np.isnan(found["same_wrong"])
+    for same, double in (labels, 0), (labels + 1, 1):  # all right, all wrong
+        found = metrics.diversity([same, same], labels)
+        assert (found["disagreement"], found["double_fault"]) == (0, double)
+        assert np.isnan(found["q_statistic"])
+    with_a_perfect_one = metrics.diversity([half, half, labels], labels)
+    assert with_a_perfect_one["q_statistic"] == 1  # two pairs of three have none
+
+
+def test_diversity_refuses_a_single_network_and_other_images():
+    for single in ([[0, 1]], [0, 1]):
+        with pytest.raises(ValueError, match="diversity needs two networks or more"):
+            metrics.diversity(single, [0, 1])
+    with pytest.raises(ValueError, match=r"predictions \(2, 2\) and labels \(3,\) share no images"):
+        metrics.diversity([[0, 1], [1, 1]], [0, 1, 1])
+    with pytest.raises(ValueError, match="share no images"):
+        metrics.diversity([[], []], [])

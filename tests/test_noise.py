@@ -9,8 +9,10 @@ MODELS = {
     "salt_and_pepper": lambda images, **key: noise.salt_and_pepper(images, 0.2, **key),
     "periodic": lambda images, **key: noise.periodic(images, 20, **key),
     "mixture": lambda images, **key: noise.mixture(images, **key),
+    "shot": lambda images, **key: noise.shot(images, 20, **key),
 }
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+NINE_KINDS = ("gaussian", "periodic", "salt_and_pepper")
 SHAPES = [(7, 5, 3), (1, 1, 1), (3, 3, 3), (8, 8, 4)]  # value counts that four divides and does not divide
 
 
@@ -274,6 +276,50 @@ def test_models_share_no_draws_under_one_seed():
     assert abs(direction) < 0.25  # 200 phases in all directions
 
 
+# Shot noise
+
+
+@pytest.mark.parametrize("light", [16, 64, 128, 192])
+def test_shot_noise_grows_with_the_root_of_the_light(light):
+    field = apply(lambda images, **key: noise.shot(images, 20, **key), grey(200, level=light)) - light
+    assert abs(field.mean()) < 0.1
+    assert field.std() == pytest.approx(20 * np.sqrt(light / 255), rel=0.01)
+
+
+def test_shot_noise_leaves_black_alone_and_saturates_at_white():
+    assert not apply(MODELS["shot"], grey(3, level=0)).any()
+    white = apply(MODELS["shot"], grey(20, level=255))
+    assert (white == 255).mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_shot_and_gaussian_noise_are_drawn_apart():
+    images = grey(3, side=64, level=255 / 2)
+    fields = [
+        noise.shot(images, 20, seed=1).numpy().ravel(),
+        noise.gaussian(images, 20, seed=1).numpy().ravel(),
+    ]
+    assert abs(np.corrcoef(fields)[0, 1]) < 5 / np.sqrt(fields[0].size)
+
+
+# Blur
+
+
+def test_blur_spreads_a_point_as_a_gaussian():
+    point = np.zeros((1, 21, 21, 1), np.float32)
+    point[0, 10, 10] = 255
+    spread = noise.blur(point, 1.5).numpy()[0, :, :, 0]
+    distance = np.arange(21) - 10
+    expected = np.exp(-(distance[:, None] ** 2 + distance**2) / (2 * 1.5**2))
+    np.testing.assert_allclose(spread, 255 * expected / expected.sum(), atol=1e-3)
+
+
+def test_blur_keeps_flat_images_and_is_not_random():
+    np.testing.assert_allclose(noise.blur(grey(2, level=200), 2), 200, atol=1e-3)
+    images = photographs(5)
+    np.testing.assert_array_equal(noise.blur(images, 1, seed=1), noise.blur(images, 1, seed=2, copy=3))
+    assert noise.blur(images[:0], 1).shape == images[:0].shape
+
+
 # Levels
 
 
@@ -283,6 +329,8 @@ def test_models_share_no_draws_under_one_seed():
         (noise.gaussian, [0, 5, 50]),
         (noise.salt_and_pepper, [0, 0.01, 0.4]),
         (noise.periodic, [0, 16, 64]),
+        (noise.shot, [0, 10, 60]),
+        (noise.blur, [0, 0.7, 2]),
     ],
 )
 def test_every_image_may_have_its_own_level(model, levels):
@@ -313,7 +361,7 @@ def test_mixture_takes_every_kind_equally_often_and_leaves_some_clean():
     kinds = [recognised(image) for image in noisy]
     shares = {kind: kinds.count(kind) / 1000 for kind in set(kinds)}
     assert abs(shares["none"] - 0.1) < 0.05  # a weak salt & pepper leaves a few untouched too
-    for kind in noise.MODELS:
+    for kind in NINE_KINDS:
         assert abs(shares[kind] - 0.3) < 0.075
 
 
@@ -322,7 +370,7 @@ def test_mixture_never_exceeds_its_sets():
     sets = noise.NINE_SETS
     deviations = {"gaussian": 50, "periodic": 64}
     noisy = apply(MODELS["mixture"], images)
-    found = {kind: [] for kind in (*noise.MODELS, "none")}
+    found = {kind: [] for kind in (*NINE_KINDS, "none")}
     for image in noisy:
         found[recognised(image)].append(image)
     for kind, largest in deviations.items():
@@ -332,6 +380,19 @@ def test_mixture_never_exceeds_its_sets():
     assert max((image != 128).mean() for image in found["salt_and_pepper"]) < 0.06
     waves = noise.mixture(images, seed=1, sets=sets[3:4], clean=0).numpy() - 128
     assert np.abs(waves).max() <= 2 * 16 + 1e-3
+
+
+def test_mixture_may_hold_exactly_its_sets():
+    images, noise_set = photographs(30), noise.NINE_SETS[4]
+    exact = noise.mixture(images, seed=1, sets=(noise_set,), clean=0, weakest=1)
+    np.testing.assert_array_equal(exact, noise_set(images, seed=1))
+
+
+def test_mixture_may_start_above_zero():
+    noisy = noise.mixture(grey(400, side=24), seed=1, sets=noise.NINE_SETS[2:3], clean=0, weakest=0.8)
+    deviations = noisy.numpy().std((1, 2, 3))
+    assert 0.9 * 40 < deviations.min() < 42
+    assert 48 < deviations.max() < 1.1 * 50
 
 
 def test_mixture_without_noise_gives_the_images_back():
@@ -359,7 +420,16 @@ def test_the_nine_sets_stand_in_the_order_of_the_paper():
     assert len(set(noise.NINE_SETS)) == 9
 
 
-@pytest.mark.parametrize("noise_set", noise.NINE_SETS, ids=lambda noise_set: noise_set.name)
+def test_the_unseen_sets_are_of_other_kinds_and_grow():
+    assert not {s.kind for s in noise.UNSEEN_SETS} & {s.kind for s in noise.NINE_SETS}
+    images = photographs(10)
+    errors = [float(np.square(s(images, seed=0) - images).mean()) for s in noise.UNSEEN_SETS]
+    assert sorted(errors[:3]) == errors[:3] and sorted(errors[3:]) == errors[3:] and min(errors) > 0
+
+
+@pytest.mark.parametrize(
+    "noise_set", (*noise.NINE_SETS, *noise.UNSEEN_SETS), ids=lambda noise_set: noise_set.name
+)
 def test_a_set_is_its_model_at_its_level(noise_set):
     images = photographs(3)
     key = {"seed": 8, "indices": np.array([4, 9, 2]), "copy": 1}

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from helpers import classifiers, training
+from helpers import classifiers, noise, training
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet
 
@@ -121,7 +121,9 @@ def test_the_papers_recipe_is_plain_adam_at_its_rate():
 
 
 def test_a_recipe_with_noise_and_balance_runs(tmp_path):
-    recipe = replace(SHORT, epochs=2, noise=True, balanced=True, schedule="constant", augmentation="paper")
+    recipe = replace(
+        SHORT, epochs=2, noise=noise.NINE_SETS, balanced=True, schedule="constant", augmentation="paper"
+    )
     history = fit(tmp_path / "model.keras", recipe).history
     assert len(history) == 2
     assert np.isfinite(history).all(axis=None)
@@ -202,12 +204,13 @@ def test_a_second_call_loads_what_is_stored(trained, path):
     "change",
     [
         {"recipe": replace(SHORT, epochs=4)},
-        {"recipe": replace(SHORT, noise=True)},
+        {"recipe": replace(SHORT, noise=noise.NINE_SETS)},
+        {"recipe": replace(SHORT, noise=noise.NINE_SETS[:1])},
         {"seed": 1},
         {"data": "circles"},
         {"train": squares(95, 0)},
     ],
-    ids=["epochs", "noise", "seed", "data", "count"],
+    ids=["epochs", "noise", "one set", "seed", "data", "count"],
 )
 def test_another_training_does_not_load_what_is_stored(path, change):
     with pytest.raises(Started):
@@ -265,7 +268,7 @@ def drawn(train, recipe, **options):
 
 
 def test_batches_may_start_at_any_epoch():
-    recipe = replace(SHORT, noise=True)
+    recipe = replace(SHORT, noise=noise.NINE_SETS)
     whole = drawn(TRAIN, recipe, seed=2)
     assert len(whole) == 9
     for first in (1, 2):
@@ -295,12 +298,19 @@ def test_batches_hold_grey_levels_with_the_labels_of_their_images():
         assert (labels.sum(1) == 1).all()
         expected = [label_of[image.astype(np.uint8).tobytes()] for image in images]
         np.testing.assert_array_equal(labels.argmax(1), expected)
-    noisy = np.concatenate([images for images, _ in drawn(TRAIN, replace(recipe, noise=True), seed=2)])
+    noisy = np.concatenate(
+        [images for images, _ in drawn(TRAIN, replace(recipe, noise=noise.NINE_SETS), seed=2)]
+    )
     clean = np.concatenate([images for images, _ in drawn(TRAIN, recipe, seed=2)])
     assert noisy.min() >= 0
     assert noisy.max() <= 255
     changed = np.abs(noisy - clean).max((1, 2, 3)) > 0
     assert 0.7 < changed.mean() < 1  # a tenth stays clean
+    exact = replace(recipe, noise=noise.NINE_SETS[3:4], clean=0.5, weakest=1.0)
+    waves = np.concatenate([images for images, _ in drawn(TRAIN, exact, seed=2)])
+    strength = np.abs(waves - clean).max((1, 2, 3))
+    assert 0.3 < (strength == 0).mean() < 0.7
+    assert strength[strength > 0].min() > 16  # none is weaker than the set
 
 
 def test_balanced_sampling_draws_all_classes_equally_often():
