@@ -1,4 +1,4 @@
-"""The command line: `python -m helpers run | list | doctor | bench`."""
+"""The command line: `python -m helpers run | list | sweep | doctor | bench`."""
 
 import argparse
 import functools
@@ -9,22 +9,26 @@ import signal
 import sys
 import textwrap
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import TextIO
 
 from helpers import notebooks, outputs, pipeline, profiles, workbook
 from helpers.notebooks import Refused
 
+_EXTRA = "What follows -- goes to Snakemake, e.g. -- --executor slurm --jobs 20 --set-threads shard=4"
 _LONGEST = 1000  # characters of an error; the executed copy has it whole
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; return 0, 1 (failed), 2 (request refused) or 130 (stopped)."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    end = given.index("--") if given[:1] == ["sweep"] and "--" in given else len(given)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays in force
             signal.signal(number, signal.default_int_handler)
     try:
+        options = _parser().parse_args(given[:end], argparse.Namespace(snakemake=given[end + 1 :]))
         return options.command(options)
     except Refused as error:
         print(f"refused: {error}", file=sys.stderr)
@@ -65,6 +69,28 @@ def bench(options: argparse.Namespace) -> int:
 
     for name, finding in benchmarks.findings(options.data_root or os.environ.get("DATA_ROOT") or "data"):
         print(f"{name:20} {finding}", flush=True)
+    return 0
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Measure a classifier (.keras file) under Gaussian noise, in one process or in shards."""
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(options.cores))
+    from helpers import shards
+
+    given = {field.name: getattr(options, field.name) for field in fields(shards.Request)}
+    given["model"] = str(Path(options.model).expanduser().resolve())
+    given["data_root"] = _data_root(options.data_root)
+    request = shards.Request(**{name: value for name, value in given.items() if value is not None})
+    return 0 if shards.run(request, options.shards, options.cores, options.snakemake) else 1
+
+
+def shard(options: argparse.Namespace) -> int:
+    """Compute one shard of a noise sweep; called by sweep.smk."""
+    os.environ |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), str(options.cores))
+    os.environ.setdefault("TQDM_MININTERVAL", "10")  # seconds between two lines of its log
+    from helpers import shards
+
+    shards.work(options.request, *options.shard)
     return 0
 
 
@@ -128,16 +154,33 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument(
         "--data-root", metavar="PATH", help="where data sets lie (default: DATA_ROOT, or data)"
     )
+    cores = argparse.ArgumentParser(add_help=False)
+    cores.add_argument("--cores", type=_positive, default=_cores(), help="default: all (%(default)s)")
 
-    command = commands.add_parser("run", parents=[which, where], help=run.__doc__)
-    command.add_argument("--cores", type=_positive, default=_cores(), help="default: all (%(default)s)")
+    command = commands.add_parser("run", parents=[which, where, cores], help=run.__doc__)
     command.set_defaults(command=run)
     command = commands.add_parser("list", parents=[which, where], help=list_notebooks.__doc__)
     command.set_defaults(command=list_notebooks)
-    command = commands.add_parser("doctor", parents=[where], help=doctor.__doc__)
-    command.set_defaults(command=doctor)
-    command = commands.add_parser("bench", parents=[where], help=bench.__doc__)
-    command.set_defaults(command=bench)
+    command = commands.add_parser("sweep", parents=[where, cores], help=sweep.__doc__, epilog=_EXTRA)
+    command.add_argument("model", metavar="MODEL.keras", help="takes grey levels in [0, 255]")
+    command.add_argument("--dataset", help="signs (default), gtsrb, …, folder:<path>")
+    command.add_argument("--image-size", type=int, metavar="N", help="side in pixels (default: 48)")
+    command.add_argument("--fit", help="resize, crop_or_pad or roi (default)")
+    command.add_argument("--images", type=int, metavar="N", help="of the test set (default: all)")
+    command.add_argument("--train-images", type=int, metavar="N", help="of the data set (default: all)")
+    command.add_argument("--copies", type=int, metavar="N", help="of each image, noisy (default: 150)")
+    command.add_argument("--sigmas", type=_numbers, metavar="S,S,…", help="grey levels (default: 1,2,4,…)")
+    command.add_argument("--seed", type=int, metavar="N", help="of the noise (default: 0)")
+    command.add_argument("--shards", type=int, metavar="N", default=1, help="jobs of Snakemake, if above 1")
+    command.set_defaults(command=sweep)
+    command = commands.add_parser("shard", help=shard.__doc__)
+    command.add_argument("request", type=Path)
+    command.add_argument("shard", type=int, nargs=2, metavar=("NUMBER", "SHARDS"))
+    command.add_argument("--cores", type=_positive, required=True)
+    command.set_defaults(command=shard)
+    for function in (doctor, bench):
+        command = commands.add_parser(function.__name__, parents=[where], help=function.__doc__)
+        command.set_defaults(command=function)
     command = commands.add_parser("execute", help=execute.__doc__)
     command.add_argument("notebook")
     command.add_argument("folder")
@@ -183,6 +226,13 @@ def _positive(text: str) -> int:
     if not re.fullmatch(r"[1-9]\d*", text):
         raise argparse.ArgumentTypeError(f"{text} is not a number of cores")
     return int(text)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError as error:
+        raise Refused(f"sigmas {text}: give numbers with commas between them, such as 1,2,4") from error
 
 
 def _say(events: TextIO, notebook: str, event: str, **more: object) -> None:

@@ -15,7 +15,7 @@ from helpers.backend import keras, tf
 layers, ops = keras.layers, keras.ops
 
 COMPACT_STEM = 32  # maps of the first convolution of `compact`
-COMPACT_STAGES = ((48, 0), (96, 1), (192, 1))  # maps and number of residual blocks, before each pooling
+COMPACT_STAGES = ((48, 0), (96, 1), (192, 1))  # maps, then residual blocks after the pooling
 COMPACT_DROPOUT = 0.3
 SMALLEST = 1e-37  # probability whose logarithm is still finite; processors may round 1e-38 to zero
 
@@ -105,10 +105,9 @@ def compact(image_size: int = 48, classes: int = 43) -> keras.Model:
     images = keras.Input((image_size, image_size, 3))
     maps = _block(layers.Rescaling(1 / 127.5, offset=-1)(images), COMPACT_STEM, size=5, strides=2)
     for filters, residual in COMPACT_STAGES:
-        maps = _block(maps, filters)
+        maps = layers.MaxPooling2D()(_block(maps, filters))
         for _ in range(residual):
             maps = layers.Add()([maps, _block(maps, filters)])
-        maps = layers.MaxPooling2D()(maps)
     features = layers.Dropout(COMPACT_DROPOUT)(layers.Flatten()(maps))
     return keras.Model(images, layers.Dense(classes)(features), name="compact")
 
@@ -132,6 +131,9 @@ def _grouped(maps: keras.KerasTensor, filters: int, size: int) -> keras.KerasTen
 def _block(maps: keras.KerasTensor, filters: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
     maps = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(maps)
     return layers.ReLU()(layers.BatchNormalization()(maps))
+
+
+PAPER_NETWORKS = {"gtsrb": aghdam, "mnist": lenet, "fashion_mnist": lenet, "cifar10": cifar_quick}
 
 
 def ensemble(models: Sequence[keras.Model]) -> keras.Model:

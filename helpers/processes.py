@@ -33,7 +33,8 @@ def claim(folder: Path) -> Iterator[dict[str, str]]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            where, pid = f"outputs/{folder.name}", last.get("pid", "unknown")
+            where = folder.relative_to(outputs.ROOT) if folder.is_relative_to(outputs.ROOT) else folder
+            pid = last.get("pid", "unknown")
             raise Refused(
                 f"another run (process {pid}) is at work in {where}: wait for it, or end it"
             ) from error

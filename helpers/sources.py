@@ -202,7 +202,8 @@ def _annotated(archive: Folder | Zip, records: list[gtsrb.Record]) -> Pictures:
 def _tree(path: Path, test_fraction: float) -> Source:
     """A folder per class, images anywhere below it; numbers in the folders' names sort as numbers."""
     folders = [entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-    classes = sorted(folders, key=lambda name: [s.zfill(12) for s in re.split("([0-9]+)", name)])
+    parts = {name: re.split("([0-9]+)", name) for name in folders}
+    classes = sorted(folders, key=lambda name: [s.zfill(12) if s.isdigit() else s for s in parts[name]])
     if len(classes) < 2:
         raise DataError(f"{path} has {len(classes)} class folders: at least two are needed, images in each.")
     number = {name: index for index, name in enumerate(classes)}

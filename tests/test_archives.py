@@ -177,3 +177,21 @@ def test_stamp_follows_names_sizes_and_times_but_not_the_place(tmp_path):
     (folder / "a.txt").rename(folder / "z.txt")
     assert archives.stamp(folder) != first
     assert archives.stamp(folder / "z.txt") != archives.stamp(folder / "b" / "1.txt")
+
+
+def test_stamp_of_a_zip_follows_its_content_alone(tmp_path):
+    paths = [tmp_path / name / "images.zip" for name in ("first", "copy", "other")]
+    for path, content in zip(paths, (b"1", b"1", b"2"), strict=True):
+        write_zip(path, {"a.txt": content})
+    os.utime(paths[1], (0, 0))
+    first, copy, other = map(archives.stamp, paths)
+    assert first == copy != other
+
+
+def test_stamp_of_a_damaged_zip_follows_its_size(tmp_path):
+    path = write_zip(tmp_path / "images.zip", {"a.txt": b"1" * 1000})
+    whole = archives.stamp(path)
+    path.write_bytes(path.read_bytes()[:-10])
+    damaged = archives.stamp(path)
+    path.write_bytes(path.read_bytes()[:-10])
+    assert len({whole, damaged, archives.stamp(path)}) == 3

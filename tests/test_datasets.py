@@ -1,4 +1,5 @@
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -89,6 +90,9 @@ def test_every_option_and_the_source_make_their_own_cache(load, gtsrb_root, tmp_
     }
     before = datasets.source_digest("gtsrb", gtsrb_root)
     os.utime(gtsrb_root / "gtsrb" / "gtsrb_train.zip", (1, 1))
+    assert datasets.source_digest("gtsrb", gtsrb_root) == before  # a copy is the same data
+    with zipfile.ZipFile(gtsrb_root / "gtsrb" / "gtsrb_train.zip", "a") as file:
+        file.writestr("a note.txt", "changed")
     assert datasets.source_digest("gtsrb", gtsrb_root) != before
     digests.add(load("gtsrb", 6, "roi", gtsrb_root).digest)
     assert len(digests) == len(os.listdir(tmp_path / "cache")) == 5

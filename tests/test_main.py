@@ -147,6 +147,7 @@ def test_a_request_to_end_stops_the_notebook_too(project, tmp_path):
         (["--profile", "quik"], "profile quik, which is unknown; did you mean quick?"),
         (["--dataset", "sings"], "data set sings, which is unknown; did you mean signs?"),
         (["05_nothing"], "notebook 05_nothing, which is unknown; there is 01_source"),
+        (["--", "05_nothing"], "notebook 05_nothing, which is unknown; there is 01_source"),
         (["-p", "seed"], "-p seed is not of the form name=value"),
         (["-p", "profile=full"], "-p profile is set by --profile"),
         (["--data-root", "nowhere"], "data root nowhere: there is no such folder"),
@@ -157,6 +158,12 @@ def test_requests_are_refused_by_name_before_anything_runs(project, arguments, m
     assert status == 2
     assert message in said
     assert "[1/" not in said
+
+
+def test_sigmas_of_a_sweep_are_numbers(project):
+    status, said = call(project, "sweep", "my.keras", "--sigmas", "1,x")
+    assert status == 2
+    assert said == "refused: sigmas 1,x: give numbers with commas between them, such as 1,2,4\n"
 
 
 def test_list_says_title_and_state(project, first_run):

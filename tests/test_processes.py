@@ -14,7 +14,7 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 def test_a_folder_is_held_by_one_run_at_a_time(tmp_path):
     folder = tmp_path / "quick-signs"
     with processes.claim(folder):
-        refusal = rf"another run \(process {os.getpid()}\) is at work in outputs/quick-signs"
+        refusal = rf"another run \(process {os.getpid()}\) is at work in {folder}"
         with pytest.raises(Refused, match=refusal), processes.claim(folder):
             pass
     with processes.claim(folder) as environment:

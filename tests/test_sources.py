@@ -160,6 +160,11 @@ def test_offline_keras_says_what_to_do(tmp_path, monkeypatch, name):
         sources.read(name, tmp_path)
 
 
+def test_class_folders_are_in_alphabetical_order_whatever_their_length(tmp_path):
+    folder = write_tree(tmp_path / "mine", class_folders(("dark", "bright", "2", "10")))
+    assert sources.read(f"folder:{folder}", tmp_path).class_names == ("2", "10", "bright", "dark")
+
+
 def test_faces_from_a_tree_of_persons(tmp_path):
     persons = [f"s{number}" for number in range(1, 12)]
     files = {

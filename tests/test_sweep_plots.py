@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from helpers import plots, stability_plots
+from helpers import plots, sweep_plots
 from helpers.gtsrb import CLASS_NAMES
 
 matplotlib.use("Agg")
@@ -33,21 +33,21 @@ def is_labelled(axis):
 
 
 def test_accuracy_is_drawn_in_order_of_sigma_without_the_overall_row():
-    axis = stability_plots.accuracy_curves(accuracies(), "t").axes[0]
+    axis = sweep_plots.accuracy_curves(accuracies(), "t").axes[0]
     assert is_labelled(axis) and legend(axis.get_legend()) == ["one", "two"]
     assert axis.lines[0].get_xdata().tolist() == [1, 2, 4]
     assert axis.lines[0].get_ydata().tolist() == [89, 88, 86]
 
 
 def test_the_band_of_an_accuracy_reaches_from_low_to_high():
-    axis = stability_plots.accuracy_curves(accuracies(["one"]), "t").axes[0]
+    axis = sweep_plots.accuracy_curves(accuracies(["one"]), "t").axes[0]
     corners = {tuple(point) for point in axis.collections[0].get_paths()[0].vertices}
     assert {(1, 87), (1, 90), (4, 84), (4, 87)} <= corners
 
 
 def test_published_accuracies_are_dashed_and_black_as_no_network_is():
     published = pd.DataFrame({"network": "paper", "sigma": [10, 1], "accuracy": [70.0, 80.0]})
-    axis = stability_plots.accuracy_curves(accuracies(NETWORKS), "t", published).axes[0]
+    axis = sweep_plots.accuracy_curves(accuracies(NETWORKS), "t", published).axes[0]
     *networks, paper = axis.lines
     assert to_hex(paper.get_color()) == "#000000" and paper.get_linestyle() == "--"
     assert paper.get_ydata().tolist() == [80, 70] and "published" in paper.get_label()
@@ -55,21 +55,21 @@ def test_published_accuracies_are_dashed_and_black_as_no_network_is():
 
 
 def test_networks_differ_by_colour_line_and_marker():
-    lines = stability_plots.accuracy_curves(accuracies(NETWORKS), "t").axes[0].lines
+    lines = sweep_plots.accuracy_curves(accuracies(NETWORKS), "t").axes[0].lines
     assert len({to_hex(line.get_color()) for line in lines}) == 8
     assert len({(line.get_linestyle(), line.get_marker()) for line in lines}) == 8  # without any colour, too
     assert {"-", "-.", ":"} <= {line.get_linestyle() for line in lines}
 
 
 def test_a_legend_of_long_names_stays_beside_the_curves():
-    figure = stability_plots.accuracy_curves(accuracies([f"{n}_noise_ensemble" for n in NETWORKS]), "t")
+    figure = sweep_plots.accuracy_curves(accuracies([f"{n}_noise_ensemble" for n in NETWORKS]), "t")
     figure.canvas.draw()
     box = figure.axes[0].get_legend().get_window_extent()
     assert box.x0 > figure.axes[0].get_window_extent().x1 and box.x1 <= figure.bbox.x1
 
 
 def test_reliability_draws_the_calibration_error_of_each_network_from_zero():
-    axis = stability_plots.reliability(accuracies(), "t").axes[0]
+    axis = sweep_plots.reliability(accuracies(), "t").axes[0]
     assert is_labelled(axis) and [line.get_ydata().tolist() for line in axis.lines] == [[0.5, 1, 2]] * 2
     assert axis.get_ylim()[0] == 0
 
@@ -91,7 +91,7 @@ def panels(figure):
 
 def test_scatter_has_a_panel_per_class_with_red_points_where_the_prediction_is_wrong():
     sampled = np.float32([[[[30, 0.9, 0]], [[20, 0.4, 0]]], [[[25, 0.2, 0]], [[15, 0.6, 1]]]])
-    figure = stability_plots.psnr_scatter(sampled, [0, 1], ["a", "b", "c"], "t")
+    figure = sweep_plots.psnr_scatter(sampled, [0, 1], ["a", "b", "c"], "t")
     first, second, third = panels(figure)
     assert [a.get_title() for a in (first, second, third)] == [
         "a\nclass 0: 0/2",
@@ -99,7 +99,7 @@ def test_scatter_has_a_panel_per_class_with_red_points_where_the_prediction_is_w
         "c\nclass 2: 0/0",
     ]
     right, wrong = second.lines
-    assert wrong.get_color() == "#c00000" and right.get_color() == stability_plots.RIGHT
+    assert wrong.get_color() == "#c00000" and right.get_color() == sweep_plots.RIGHT
     np.testing.assert_allclose(wrong.get_xydata(), [[25, 0.2]])
     np.testing.assert_allclose(right.get_xydata(), [[15, 0.6]])
     np.testing.assert_allclose(first.lines[0].get_xydata(), [[30, 0.9], [20, 0.4]])
@@ -109,7 +109,7 @@ def test_scatter_has_a_panel_per_class_with_red_points_where_the_prediction_is_w
 
 def test_scatter_shows_chosen_classes_with_the_counts_of_the_whole_sweep():
     counts = np.stack([np.arange(43), np.full(43, 5000)], 1)
-    figure = stability_plots.psnr_scatter(
+    figure = sweep_plots.psnr_scatter(
         *scatter_points(), CLASS_NAMES, "t", classes=[20, 3, 14], columns=2, counts=counts
     )
     titles = [axis.get_title().split("\n") for axis in panels(figure)]
@@ -120,25 +120,25 @@ def test_scatter_shows_chosen_classes_with_the_counts_of_the_whole_sweep():
 
 def test_scatter_refuses_counts_of_other_classes():
     with pytest.raises(ValueError, match=r"\(3, 2\) do not fit 43 classes"):
-        stability_plots.psnr_scatter(*scatter_points(), CLASS_NAMES, "t", counts=np.zeros((3, 2), int))
+        sweep_plots.psnr_scatter(*scatter_points(), CLASS_NAMES, "t", counts=np.zeros((3, 2), int))
 
 
 def test_scatter_leaves_out_copies_that_equal_their_image():
     sampled = np.float32([[[[np.inf, 0.9, 1]], [[20, 0.4, 0]]]])
-    (axis,) = panels(stability_plots.psnr_scatter(sampled, [0], ["a"], "t"))
+    (axis,) = panels(sweep_plots.psnr_scatter(sampled, [0], ["a"], "t"))
     assert axis.get_title().endswith("0/1") and np.isfinite(axis.get_xlim()).all()
 
 
 @pytest.mark.parametrize("name", ["Stop", "End of no passing by vehicles over 3.5 tons", "x" * 40, ""])
 def test_a_name_is_cut_to_the_width_of_a_panel(name):
-    figure = stability_plots.psnr_scatter(np.zeros((0, 2, 1, 3)), [], [name], "t")
+    figure = sweep_plots.psnr_scatter(np.zeros((0, 2, 1, 3)), [], [name], "t")
     shown = panels(figure)[0].get_title().split("\n")[0]
     assert len(shown) <= 22 and (shown == name or (name.startswith(shown[:-1]) and len(shown) > 15))
 
 
 def test_scatter_of_all_signs_is_a_small_file(tmp_path):
     sampled, labels = scatter_points(images=70)
-    figure = stability_plots.psnr_scatter(sampled, labels, CLASS_NAMES, "43 classes of 700 points")
+    figure = sweep_plots.psnr_scatter(sampled, labels, CLASS_NAMES, "43 classes of 700 points")
     assert sum(len(line.get_xdata()) for axis in panels(figure) for line in axis.lines) == 43 * 700
     figure.savefig(tmp_path / "scatter.png", dpi=150, bbox_inches="tight")
     assert (tmp_path / "scatter.png").stat().st_size < 400_000
@@ -146,7 +146,7 @@ def test_scatter_of_all_signs_is_a_small_file(tmp_path):
 
 def test_failures_accumulate_up_to_the_share_that_ever_fails():
     thresholds = {"one": [4, 1, np.inf, 1], "two": [np.inf, np.inf, np.nan]}
-    axis = stability_plots.failure_distribution(thresholds, "t", "sigma (grey levels)", largest=8).axes[0]
+    axis = sweep_plots.failure_distribution(thresholds, "t", "sigma (grey levels)", largest=8).axes[0]
     one, two = axis.lines
     assert is_labelled(axis) and one.get_drawstyle() == "steps-post"
     assert dict(zip(*one.get_data(), strict=True)) == {0: 0, 1: 50, 4: 75, 8: 75, 16: 75}
@@ -155,7 +155,7 @@ def test_failures_accumulate_up_to_the_share_that_ever_fails():
 
 
 def test_a_failure_at_the_largest_sigma_is_a_step_inside_the_frame():
-    axis = stability_plots.failure_distribution({"one": [8.0]}, "t", "sigma", largest=8).axes[0]
+    axis = sweep_plots.failure_distribution({"one": [8.0]}, "t", "sigma", largest=8).axes[0]
     assert axis.get_xlim()[1] > 8
     assert dict(zip(*axis.lines[0].get_data(), strict=True)) == {0: 0, 8: 100, 16: 100}
 
@@ -165,7 +165,7 @@ def test_class_thresholds_are_sorted_and_those_never_reached_are_arrows_at_the_r
         [("never", np.inf, 30, np.inf), ("late", 20, 15, np.inf), ("early", 3, 2, 5)],
         columns=["name", "threshold", "low", "high"],
     )
-    figure = stability_plots.class_thresholds(table, "t", largest=40)
+    figure = sweep_plots.class_thresholds(table, "t", largest=40)
     axis = figure.axes[0]
     dots, arrows = axis.lines
     edge = axis.get_xlim()[1]
@@ -180,13 +180,13 @@ def test_class_thresholds_are_sorted_and_those_never_reached_are_arrows_at_the_r
 
 def test_no_arrow_where_every_class_fails():
     table = pd.DataFrame({"name": ["a"], "threshold": [3.0], "low": [np.nan], "high": [np.nan]})
-    figure = stability_plots.class_thresholds(table, "t", largest=40)
+    figure = sweep_plots.class_thresholds(table, "t", largest=40)
     assert len(figure.axes[0].lines) == 1 and not any("never" in text for text in legend(figure.legends[0]))
 
 
 def test_certified_share_falls_from_all_certified_images_to_none():
     radii = {20: [0, 5.0, 10, 10], 10: np.zeros(4)}
-    axis = stability_plots.certified_accuracy(radii, "t").axes[0]
+    axis = sweep_plots.certified_accuracy(radii, "t").axes[0]
     nothing, some = axis.lines
     assert is_labelled(axis) and legend(axis.get_legend()) == ["10", "20"]
     # with steps before each point, the share at r is that of the next radius from r on
@@ -197,7 +197,7 @@ def test_certified_share_falls_from_all_certified_images_to_none():
 
 def test_certified_share_is_the_share_of_radii_from_r_on():
     radii = np.random.default_rng(0).choice([0, 1.5, 2, 7, 9], 50)
-    line = stability_plots.certified_accuracy({5: radii}, "t").axes[0].lines[0]
+    line = sweep_plots.certified_accuracy({5: radii}, "t").axes[0].lines[0]
     for r in (0.5, 1.5, 1.7, 7, 8.9, 9):
         drawn = line.get_ydata()[np.searchsorted(line.get_xdata(), r)]
         assert drawn == pytest.approx(100 * np.mean(radii >= r))
@@ -205,7 +205,7 @@ def test_certified_share_is_the_share_of_radii_from_r_on():
 
 def test_transfer_map_writes_every_known_number_with_one_decimal():
     matrix = pd.DataFrame([[99.96, 50.0], [np.nan, 1.25]], ["clean", "blur"], ["periodic", "clean"])
-    figure = stability_plots.transfer_map(matrix, "t")
+    figure = sweep_plots.transfer_map(matrix, "t")
     axis, bar = figure.axes
     assert [text.get_text() for text in axis.texts] == ["100.0", "50.0", "1.2"]
     assert [text.get_text() for text in axis.get_xticklabels()] == ["periodic", "clean"]
@@ -215,7 +215,7 @@ def test_transfer_map_writes_every_known_number_with_one_decimal():
 
 
 def test_numbers_of_a_transfer_map_contrast_with_every_colour():
-    colours = stability_plots.PALE(np.linspace(0, 1, 11))[:, :3]
+    colours = sweep_plots.PALE(np.linspace(0, 1, 11))[:, :3]
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
     text = ((0.1 + 0.055) / 1.055) ** 2.4
     contrast = (linear @ [0.2126, 0.7152, 0.0722] + 0.05) / (text + 0.05)  # WCAG 2, 4.5 is legible
@@ -224,7 +224,7 @@ def test_numbers_of_a_transfer_map_contrast_with_every_colour():
 
 def test_flips_are_shares_with_counts_beside_them():
     table = pd.DataFrame({"network": ["one", "two", "none"], "flipped": [30, 0, 0], "images": [1200, 10, 0]})
-    axis = stability_plots.flips_bar(table, "t").axes[0]
+    axis = sweep_plots.flips_bar(table, "t").axes[0]
     assert [bar.get_width() for bar in axis.patches] == [2.5, 0, 0]
     assert [text.get_text() for text in axis.texts] == ["30 / 1,200", "0 / 10", "0 / 0"]
     assert [text.get_text() for text in axis.get_yticklabels()] == ["one", "two", "none"]
@@ -232,7 +232,7 @@ def test_flips_are_shares_with_counts_beside_them():
 
 
 def test_an_annotation_of_the_longest_bar_stays_in_the_frame():
-    figure = stability_plots.flips_bar(
+    figure = sweep_plots.flips_bar(
         pd.DataFrame({"network": ["one"], "flipped": [12_630], "images": [12_630]}), "t"
     )
     figure.canvas.draw()
@@ -241,21 +241,19 @@ def test_an_annotation_of_the_longest_bar_stays_in_the_frame():
 
 
 NOTHING = {
-    "accuracy_curves": lambda: stability_plots.accuracy_curves(accuracies([]), "t", accuracies([])),
-    "reliability": lambda: stability_plots.reliability(accuracies([]), "t"),
-    "psnr_scatter": lambda: stability_plots.psnr_scatter(np.zeros((0, 3, 1, 3)), [], ["a"], "t", classes=[]),
-    "failure_distribution": lambda: stability_plots.failure_distribution({"one": []}, "t", "x", largest=1),
-    "no thresholds": lambda: stability_plots.failure_distribution({}, "t", "x", largest=1),
-    "class_thresholds": lambda: stability_plots.class_thresholds(
+    "accuracy_curves": lambda: sweep_plots.accuracy_curves(accuracies([]), "t", accuracies([])),
+    "reliability": lambda: sweep_plots.reliability(accuracies([]), "t"),
+    "psnr_scatter": lambda: sweep_plots.psnr_scatter(np.zeros((0, 3, 1, 3)), [], ["a"], "t", classes=[]),
+    "failure_distribution": lambda: sweep_plots.failure_distribution({"one": []}, "t", "x", largest=1),
+    "no thresholds": lambda: sweep_plots.failure_distribution({}, "t", "x", largest=1),
+    "class_thresholds": lambda: sweep_plots.class_thresholds(
         pd.DataFrame(columns=["name", "threshold", "low", "high"]), "t", largest=40
     ),
-    "certified_accuracy": lambda: stability_plots.certified_accuracy({10: []}, "t"),
-    "no radii": lambda: stability_plots.certified_accuracy({}, "t"),
-    "transfer_map": lambda: stability_plots.transfer_map(pd.DataFrame(), "t"),
-    "unknown": lambda: stability_plots.transfer_map(pd.DataFrame({"a": [np.nan]}), "t"),
-    "flips_bar": lambda: stability_plots.flips_bar(
-        pd.DataFrame(columns=["network", "flipped", "images"]), "t"
-    ),
+    "certified_accuracy": lambda: sweep_plots.certified_accuracy({10: []}, "t"),
+    "no radii": lambda: sweep_plots.certified_accuracy({}, "t"),
+    "transfer_map": lambda: sweep_plots.transfer_map(pd.DataFrame(), "t"),
+    "unknown": lambda: sweep_plots.transfer_map(pd.DataFrame({"a": [np.nan]}), "t"),
+    "flips_bar": lambda: sweep_plots.flips_bar(pd.DataFrame(columns=["network", "flipped", "images"]), "t"),
 }
 
 
