@@ -1,20 +1,23 @@
 """How fast the workbook's parts are on this machine: what `make bench` prints. Run it on an idle machine."""
 
+import contextlib
+import io
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from skimage.util import random_noise
 
-from helpers import classifiers, datasets, noise, widgets
-from helpers.backend import tf
+from helpers import classifiers, datasets, noise, stability, training, widgets
+from helpers.backend import keras, tf
 
-REPEATS = 5  # the median of so many is reported, after one call that is not counted
+REPEATS = 9  # the median of so many is reported, after one call that is not counted
 
 
 def findings(data_root: str, images: int = 4096) -> Iterator[tuple[str, str]]:
     """Yield what was measured and its speed, on so many images; GTSRB where `data_root` has it."""
-    grey = np.random.default_rng(0).integers(0, 256, (images, 40, 40, 3), np.uint8)
+    grey = _grey(images, 40)
     model = classifiers.cnn_baseline(40, 43)
     rate = images / _seconds(lambda: _noisy(grey))
     yield "gaussian noise", f"{rate:,.0f} images/s at 40 x 40 x 3"
@@ -22,6 +25,10 @@ def findings(data_root: str, images: int = 4096) -> Iterator[tuple[str, str]]:
     yield "baseline, forward", f"{rate:,.0f} images/s at 40 x 40 x 3"
     rate = images / _seconds(lambda: classifiers.logits(model, grey, noise=noise.NINE_SETS[1]))
     yield "baseline under noise", f"{rate:,.0f} images/s at 40 x 40 x 3"
+    yield "sweep, baseline", _baseline_sweep(model, grey)
+    yield "sweep, compact", _sweep(classifiers.compact(48, 43), images, _share(images, 2048))
+    yield "sweep, aghdam", _sweep(classifiers.aghdam(48, 43), images, _share(images, 4096))
+    yield "augmentation", _augmentation(images)
     slider = widgets.NoiseSlider(grey[:10], np.zeros(10, int), ("none",) * 43, model)
     yield "noise slider", f"{1000 * _seconds(lambda: _tick(slider)):.0f} ms a tick"
     with tempfile.TemporaryDirectory() as cache:
@@ -35,6 +42,87 @@ def findings(data_root: str, images: int = 4096) -> Iterator[tuple[str, str]]:
         yield "preparing gtsrb", f"{seconds:.1f} s to 40 px"
         seconds = _seconds(lambda: _load("gtsrb", 40, data_root, cache))
         yield "gtsrb from the cache", f"{seconds:.3f} s"
+
+
+def _baseline_sweep(model: keras.Model, grey: np.ndarray) -> str:
+    """The whole sweep of one block of images, beside bare forward passes and the usual loop."""
+    block, copies, few = grey[: stability.BLOCK], _share(len(grey), 200), grey[: _share(len(grey), 8)]
+    swept, bare, usual = _rounds(
+        lambda: _vote(model, block, copies),
+        lambda: _forward(model, block, copies),
+        lambda: _usual(model, few, 2),
+    )
+    work = copies * len(stability.SIGMAS) * len(block)
+    times = np.median(usual / (2 * len(few)) / (swept / work))
+    return f"{_beside_forward(work, swept, bare)}, {times:.1f} times the usual loop"
+
+
+def _sweep(model: keras.Model, images: int, copies: int) -> str:
+    """A few copies out of the sweep of one block of images, beside bare forward passes."""
+    block = _grey(min(images, stability.BLOCK), model.input_shape[1])
+    swept, bare = _rounds(lambda: _observe(model, block, copies), lambda: _forward(model, block, copies))
+    return _beside_forward(copies * len(stability.SIGMAS) * len(block), swept, bare)
+
+
+def _beside_forward(work: int, swept: np.ndarray, bare: np.ndarray) -> str:
+    return f"{work / np.median(swept):,.0f} images/s, {np.median(bare / swept):.2f} of bare forward"
+
+
+def _vote(model: keras.Model, images: np.ndarray, copies: int) -> None:
+    with contextlib.redirect_stderr(io.StringIO()):  # where the progress goes
+        stability.votes(model, images, np.zeros(len(images), int), copies=copies, seed=0, cache=None)
+
+
+def _observe(model: keras.Model, images: np.ndarray, copies: int) -> None:
+    """Copies behind a block's first run: that one keeps samples and answers the clean images as well."""
+    chunk = stability.Chunk((0, len(images)), (stability.RUN, stability.RUN + copies))
+    labels, sigmas = np.zeros(len(images), int), np.array(stability.SIGMAS)
+    stability._observed(model, images, labels, sigmas, 0, chunk, lambda answered: None)
+
+
+def _forward(model: keras.Model, images: np.ndarray, copies: int) -> None:
+    """As many forward passes as the sweep makes, of one batch that is ready."""
+    forward, batch = classifiers._compiled(model), tf.constant(images, tf.float32)
+    for _ in range(copies * len(stability.SIGMAS)):
+        scores = forward(batch)
+    scores.numpy()
+
+
+def _usual(model: keras.Model, images: np.ndarray, copies: int, sigma: float = 25.0) -> None:
+    """The sweep at one sigma as it is usually written: scikit-image's noise, then Keras' predict."""
+    for copy in range(copies):
+        noisy = 255 * random_noise(images / 255, rng=copy, var=(sigma / 255) ** 2)
+        model.predict(noisy, batch_size=stability.BLOCK, verbose=0)
+
+
+def _augmentation(images: int) -> str:
+    """Training steps on augmented, noisy batches as they come, beside steps on one batch that is ready."""
+    nothing = np.zeros(images, int)
+    train = datasets.ImageSet(_grey(images, 48), nothing, nothing, ("none",) * 43, np.full((images, 2), 48))
+    recipe = training.Recipe(batch_size=min(128, images), noise=(noise.NoiseSet("gaussian", "max", 45.0),))
+    model = classifiers.compact(48, 43)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
+    model.compile("adamw", loss, metrics=["accuracy"], jit_compile=False)  # as `training.fit` does
+    batches = training.batches(train, recipe, seed=0)
+    # Iterators that last, because a training waits for its pipeline to start only once.
+    coming, ready = iter(batches), iter(batches.take(1).cache().repeat())
+    steps = _share(images, 400)
+    augmented, bare = _rounds(lambda: _train(model, coming, steps), lambda: _train(model, ready, steps))
+    more, step = np.median(augmented / bare) - 1, np.median(bare) / steps
+    return f"{100 * more:.0f} % on top of a training step of {1000 * step:.0f} ms"
+
+
+def _train(model: keras.Model, batches: Iterator, steps: int) -> None:
+    for _ in range(steps):
+        model.train_on_batch(*next(batches))
+
+
+def _grey(images: int, side: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (images, side, side, 3), np.uint8)
+
+
+def _share(images: int, part: int) -> int:
+    return max(1, images // part)
 
 
 def _noisy(images: np.ndarray, batch_size: int = 2048) -> tf.Tensor:
@@ -58,6 +146,12 @@ def _once(call: Callable) -> float:
     return time.perf_counter() - started
 
 
+def _rounds(*calls: Callable) -> np.ndarray:
+    """Seconds (calls, REPEATS), taken in turn, A, B, A, B, …: a machine's changes of speed hit all alike."""
+    for call in calls:
+        call()
+    return np.array([[_once(call) for call in calls] for _ in range(REPEATS)]).T
+
+
 def _seconds(call: Callable) -> float:
-    call()
-    return float(np.median([_once(call) for _ in range(REPEATS)]))
+    return float(np.median(_rounds(call)))

@@ -1,11 +1,8 @@
 """Image classifiers. Each takes (N, H, W, C) grey levels in [0, 255], rescales inside and returns logits."""
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +11,7 @@ from helpers.backend import keras, tf
 
 layers, ops = keras.layers, keras.ops
 
-COMPACT_STEM = 32  # maps of the first convolution of `compact`
+COMPACT_STEM = 48  # maps of the first convolution of `compact`
 COMPACT_STAGES = ((48, 0), (96, 1), (192, 1))  # maps, then residual blocks after the pooling
 COMPACT_DROPOUT = 0.3
 SMALLEST = 1e-37  # probability whose logarithm is still finite; processors may round 1e-38 to zero
@@ -97,17 +94,20 @@ def cifar_quick(image_size: int = 32, classes: int = 10) -> keras.Model:
 
 
 def compact(image_size: int = 48, classes: int = 43) -> keras.Model:
-    """This project's own network: batch-normalised 3x3 convolutions, some of them residual.
+    """This project's own network: batch-normalised, partly residual, with gated maps.
 
     image_size: side in pixels, at least 15; classes: number of logits. Returns a keras.Model.
+    The gates (squeeze and excitation, Hu et al. 2018) see the mean of every map, thus the strength of the
+    noise; the wide first filters average it before the first nonlinearity.
     """
     _require_pixels(image_size, 2 ** (len(COMPACT_STAGES) + 1) - 1)
     images = keras.Input((image_size, image_size, 3))
-    maps = _block(layers.Rescaling(1 / 127.5, offset=-1)(images), COMPACT_STEM, size=5, strides=2)
+    maps = _block(layers.Rescaling(1 / 127.5, offset=-1)(images), COMPACT_STEM, size=7, strides=2)
+    maps = _gated(maps)
     for filters, residual in COMPACT_STAGES:
-        maps = layers.MaxPooling2D()(_block(maps, filters))
+        maps = _gated(layers.MaxPooling2D()(_block(maps, filters)))
         for _ in range(residual):
-            maps = layers.Add()([maps, _block(maps, filters)])
+            maps = layers.Add()([maps, _gated(_block(maps, filters))])
     features = layers.Dropout(COMPACT_DROPOUT)(layers.Flatten()(maps))
     return keras.Model(images, layers.Dense(classes)(features), name="compact")
 
@@ -131,6 +131,14 @@ def _grouped(maps: keras.KerasTensor, filters: int, size: int) -> keras.KerasTen
 def _block(maps: keras.KerasTensor, filters: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
     maps = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(maps)
     return layers.ReLU()(layers.BatchNormalization()(maps))
+
+
+def _gated(maps: keras.KerasTensor) -> keras.KerasTensor:
+    """Scale every map by a number in [0, 1] that depends on the means of all."""
+    filters = maps.shape[-1]
+    means = layers.GlobalAveragePooling2D(keepdims=True)(maps)
+    squeezed = layers.Conv2D(max(8, filters // 4), 1, activation="relu")(means)
+    return layers.Multiply()([maps, layers.Conv2D(filters, 1, activation="sigmoid")(squeezed)])
 
 
 PAPER_NETWORKS = {"gtsrb": aghdam, "mnist": lenet, "fashion_mnist": lenet, "cifar10": cifar_quick}
@@ -159,7 +167,7 @@ def ensemble(models: Sequence[keras.Model]) -> keras.Model:
         for number, model in enumerate(models)
     ]
     mean = layers.Average()([layers.Softmax()(member(images)) for member in members])
-    return keras.Model(images, _log(mean), name="ensemble")
+    return keras.Model(images, logits_of(mean), name="ensemble")
 
 
 def smoothed(model: keras.Model, sigma: float) -> keras.Model:
@@ -184,75 +192,9 @@ def smoothed(model: keras.Model, sigma: float) -> keras.Model:
     return keras.Model(images, model(smooth), name=f"{model.name}_smoothed")
 
 
-def load(path: str | Path, image_size: int, classes: int, channels: int = 3) -> keras.Model:
-    """Somebody's own classifier from a .keras file; code in the file is not run.
-
-    It takes grey levels in [0, 255] of shape (None, image_size, image_size, channels), or of any size, and
-    returns logits (None, classes), or probabilities: these become their logarithms. Returns a keras.Model.
-    Raises FileNotFoundError, and ValueError where the file is damaged, needs code or does not fit.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no model file at {path}")
-    if path.suffix != ".keras":  # Keras reads older formats too, which may run code
-        raise ValueError(f"{path} is not a .keras file: save the model as one with Keras 3")
-    try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-        found, returned = model.input_shape, model.output_shape
-    except Exception as error:  # a damaged file raises whatever its reader raises
-        own_code = "safe_mode" in str(error) or "Could not locate" in str(error)
-        why = "needs code of its own, which is not run: use" if own_code else "is damaged or is no model with"
-        raise ValueError(f"{path} {why} layers and inputs known to Keras") from error
-    wanted = (None, image_size, image_size, channels)
-    images = isinstance(found, tuple) and len(found) == 4
-    if not images or any(size not in (None, fit) for size, fit in zip(found, wanted, strict=True)):
-        change = "the model" if not images else "image_size" if found[3] == channels else "channels"
-        raise ValueError(f"{path} takes input of shape {found}, not {wanted}: change {change}")
-    if returned != (None, classes):
-        raise ValueError(f"{path} returns {returned}, not {(None, classes)}: change classes or the data set")
-    return _with_logits(model, wanted)
-
-
-def _with_logits(model: keras.Model, shape: tuple[int | None, ...]) -> keras.Model:
-    """The model itself, or its logarithm where its outputs for random images are probabilities."""
-    probe = np.random.default_rng(0).uniform(0, 255, (8, *shape[1:])).astype(np.float32)
-    outputs = ops.convert_to_numpy(model(probe, training=False)).astype(np.float32)
-    if outputs.min() >= 0 and outputs.max() <= 1 and np.abs(outputs.sum(1) - 1).max() <= 1e-3:
-        images = keras.Input(model.input_shape[1:])
-        return keras.Model(images, _log(model(images)), name=model.name)
-    return model
-
-
-def _log(probabilities: keras.KerasTensor) -> keras.KerasTensor:
+def logits_of(probabilities: keras.KerasTensor) -> keras.KerasTensor:
+    """Finite logits the softmax of which are the probabilities (N, classes)."""
     return ops.log(ops.maximum(ops.cast(probabilities, "float32"), SMALLEST))
-
-
-def digest(model: keras.Model) -> str:
-    """SHA-256 (hex) of what a model computes: its layers, how they are connected, and its weights.
-
-    Names, training state and the file it came from make no difference.
-    """
-    found = hashlib.sha256(json.dumps(_nameless(model.get_config(), {}), sort_keys=True).encode())
-    for weight in map(ops.convert_to_numpy, model.weights):
-        found.update(f"{weight.dtype}{weight.shape}".encode() + weight.tobytes())
-    return found.hexdigest()
-
-
-def _nameless(config: object, places: dict[str, int]) -> object:
-    """A Keras configuration that refers to layers by their place in their model instead of their names."""
-    if isinstance(config, dict):
-        if "layers" in config:
-            places = {layer.get("name"): place for place, layer in enumerate(config["layers"])}
-        return {
-            key: value if key == "dtype" else _nameless(value, places)  # a dtype has a name that matters
-            for key, value in config.items()
-            if key not in ("name", "trainable", "build_config", "compile_config", "shared_object_id")
-        }
-    if not isinstance(config, list | tuple):
-        return config
-    if len(config) == 3 and isinstance(config[0], str) and config[0] in places:  # (layer, node, tensor)
-        return [places[config[0]], *config[1:]]
-    return [_nameless(value, places) for value in config]
 
 
 def logits(

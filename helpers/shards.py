@@ -16,7 +16,7 @@ from subprocess import Popen
 import pandas as pd
 from tqdm.auto import tqdm
 
-from helpers import classifiers, datasets, metrics, outputs, processes, profiles, stability
+from helpers import datasets, metrics, model_files, outputs, processes, profiles, stability
 from helpers.backend import keras
 from helpers.notebooks import Refused
 from helpers.pipeline import relative
@@ -139,7 +139,7 @@ def _loaded(request: Request) -> tuple[datasets.ImageSet, keras.Model]:
     sizes = {"train_images": request.train_images, "test_images": request.images}
     try:
         test = datasets.load(*place, **sizes).test
-        return test, classifiers.load(request.model, request.image_size, len(test.class_names))
+        return test, model_files.load(request.model, request.image_size, len(test.class_names))
     except (OSError, ValueError) as error:
         raise Refused(str(error)) from error
 

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from helpers import classifiers, metrics, outputs, philox
+from helpers import metrics, model_files, outputs, philox
 from helpers.backend import keras, tf
 from helpers.votes import Votes
 
@@ -143,11 +143,13 @@ def _observed(
 
 def _sampled(answered: np.ndarray, clean: tf.Tensor, scales: tf.Tensor, seed: int, first: int) -> np.ndarray:
     """PSNR, probability of the true class and answer of the first copies: (images, S, copies, 3)."""
-    psnr = []
+    errors = []
     for copy in range(len(answered)):
         normal = _field(clean, *(tf.constant(key, tf.int64) for key in (seed, first, copy)))
-        psnr.append([metrics.psnr(clean, _noisy(clean, normal, scale)) for scale in scales])
-    kept = np.stack([np.array(psnr), answered[:, :, 2], answered[:, :, 0]], -1)  # (copies, S, images, 3)
+        errors.append(_squared_errors(clean, normal, scales))
+    with np.errstate(divide="ignore"):
+        psnr = 10 * np.log10(metrics.PEAK**2 / np.array(errors))
+    kept = np.stack([psnr, answered[:, :, 2], answered[:, :, 0]], -1)  # (copies, S, images, 3)
     return kept.transpose(2, 1, 0, 3).astype(np.float32)
 
 
@@ -192,7 +194,18 @@ def _compiled(model: keras.Model) -> Callable[..., tf.Tensor]:
 
         return tf.map_fn(answers, sigmas)
 
-    return observe
+    return observe.get_concrete_function()
+
+
+@tf.function(autograph=False, reduce_retracing=True)
+def _squared_errors(clean: tf.Tensor, normal: tf.Tensor, sigmas: tf.Tensor) -> tf.Tensor:
+    """Mean squared error of each image at each sigma, (S, N) float64."""
+
+    def error(sigma: tf.Tensor) -> tf.Tensor:
+        squares = tf.math.squared_difference(_noisy(clean, normal, sigma), clean)
+        return tf.reduce_mean(tf.cast(squares, tf.float64), (1, 2, 3))
+
+    return tf.map_fn(error, sigmas, fn_output_signature=tf.float64)
 
 
 def _noisy(clean: tf.Tensor, normal: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
@@ -229,7 +242,7 @@ def _folder(
 ) -> Path:
     """Where the chunks of this model, these images and this protocol lie."""
     protocol = {
-        "model": classifiers.digest(model),
+        "model": model_files.digest(model),
         "images": [str(images.dtype), images.shape, hashlib.sha256(np.ascontiguousarray(images)).hexdigest()],
         "labels": labels.tolist(),
         "sigmas": sigmas.tolist(),

@@ -1,29 +1,18 @@
-from functools import partial
-
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from tiny_networks import BUILDERS, built, photographs, small
 
-from helpers import classifiers, noise
+from helpers import classifiers, model_files, noise
 from helpers.backend import keras, tf
 
 layers = keras.layers
-BUILDERS = [
-    (classifiers.aghdam, 32),
-    (classifiers.lenet, 16),
-    (classifiers.cifar_quick, 8),
-    (classifiers.compact, 2 ** (len(classifiers.COMPACT_STAGES) + 1) - 1),
-]
 
 
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
     return classifiers.cnn_baseline(16, 5)
-
-
-def photographs(count=13, side=16):
-    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
 
 
 def test_baseline_has_the_parameters_and_layers_of_figure_8():
@@ -122,26 +111,6 @@ def test_too_small_images_and_no_images_are_refused(model):
         classifiers.logits(model, photographs(0))
 
 
-def built(build, side, classes=4, seed=0):
-    """A network whose every weight matters: biases and statistics of normalisations are random as well."""
-    keras.utils.set_random_seed(seed)
-    network = build(side, classes)
-    rng = np.random.default_rng(seed)
-    for weight in network.weights:
-        if len(weight.shape) == 1:
-            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
-    return network
-
-
-def small(classes=4, seed=0, side=8, channels=3, name="small", activation=None, strides=1):
-    """A quick classifier with a convolution and a dense layer."""
-    keras.utils.set_random_seed(seed)
-    images = keras.Input((side, side, channels))
-    maps = layers.Conv2D(2, 3, strides=strides, activation="relu")(layers.Rescaling(1 / 255)(images))
-    features = layers.GlobalAveragePooling2D()(maps)
-    return keras.Model(images, layers.Dense(classes, activation=activation)(features), name=name)
-
-
 def mean_probabilities(*members, images):
     return np.mean([classifiers.probabilities(member, images) for member in members], 0)
 
@@ -174,10 +143,10 @@ def test_networks_take_grey_levels_and_save(build, side, tmp_path):
     assert np.ptp(found, 0).min() > 1e-4  # the images matter
     np.testing.assert_array_equal(found, classifiers.logits(network, images.astype(np.float32)))
     network.save(tmp_path / "model.keras")
-    loaded = classifiers.load(tmp_path / "model.keras", side, 4)
+    loaded = model_files.load(tmp_path / "model.keras", side, 4)
     assert loaded.name == build.__name__
     np.testing.assert_array_equal(classifiers.logits(loaded, images), found)
-    assert classifiers.digest(loaded) == classifiers.digest(network)
+    assert model_files.digest(loaded) == model_files.digest(network)
 
 
 @pytest.mark.parametrize(("build", "side"), [pair for pair in BUILDERS if pair[1] > 8])
@@ -276,8 +245,9 @@ def tiny_compact(monkeypatch):
 
 
 def test_compact_follows_its_constants(tiny_compact):
-    stem, blocks = 5 * 5 * 3 * 4 + 4 * 4, (9 * 4 * 6 + 4 * 6) + (9 * 6 * 8 + 4 * 8) + (9 * 8 * 8 + 4 * 8)
-    assert tiny_compact.count_params() == stem + blocks + 2 * 2 * 8 * 4 + 4
+    stem, blocks = 7 * 7 * 3 * 4 + 4 * 4, (9 * 4 * 6 + 4 * 6) + (9 * 6 * 8 + 4 * 8) + (9 * 8 * 8 + 4 * 8)
+    gates = sum(maps * 8 + 8 + 8 * maps + maps for maps in (4, 6, 8, 8))
+    assert tiny_compact.count_params() == stem + blocks + gates + 2 * 2 * 8 * 4 + 4
     with pytest.raises(ValueError, match="at least 7"):
         classifiers.compact(6, 4)
 
@@ -288,6 +258,19 @@ def test_compact_rescales_to_one_around_zero(tiny_compact):
     np.testing.assert_allclose(rescaled(grey)[:, 0, 0, 0], [-1, 0, 1], atol=1e-6)
 
 
+def test_gates_scale_whole_maps_by_what_all_means_say():
+    images = photographs(3, 6) / np.float32(255)
+    keras.utils.set_random_seed(0)
+    layer = keras.Input((6, 6, 3))
+    gate = keras.Model(layer, classifiers._gated(layer))
+    gate.set_weights([weight + 0.01 for weight in gate.get_weights()])
+    first, first_bias, second, second_bias = gate.get_weights()
+    means = images.mean((1, 2))
+    hidden = np.maximum(means @ first[0, 0] + first_bias, 0)
+    scale = 1 / (1 + np.exp(-(hidden @ second[0, 0] + second_bias)))
+    np.testing.assert_allclose(gate(images), images * scale[:, None, None], rtol=1e-4, atol=1e-4)
+
+
 def test_a_residual_block_that_returns_nothing_changes_nothing(tiny_compact, monkeypatch):
     *_, last = [layer for layer in tiny_compact.layers if isinstance(layer, layers.BatchNormalization)]
     last.gamma.assign(last.gamma * 0)
@@ -295,7 +278,7 @@ def test_a_residual_block_that_returns_nothing_changes_nothing(tiny_compact, mon
     monkeypatch.setattr(classifiers, "COMPACT_STAGES", ((6, 0), (8, 0)))
     plain = classifiers.compact(16, 4)
     weights = tiny_compact.get_weights()
-    plain.set_weights(weights[:15] + weights[20:])
+    plain.set_weights(weights[:27] + weights[36:])
     np.testing.assert_allclose(
         classifiers.logits(tiny_compact, photographs()), classifiers.logits(plain, photographs()), atol=1e-4
     )
@@ -308,16 +291,16 @@ def test_a_residual_block_that_returns_nothing_changes_nothing(tiny_compact, mon
 def test_an_ensemble_is_the_mean_probability(tmp_path):
     members = [small(seed=seed) for seed in range(3)]
     members[2].layers[-1].bias.assign([900, 0, 0, 0])  # probabilities of exactly 0 and 1
-    digests = [classifiers.digest(member) for member in members]
+    digests = [model_files.digest(member) for member in members]
     images = photographs(side=8)
     together = classifiers.ensemble(members)
     assert together.count_params() == 3 * members[0].count_params()
     expected = mean_probabilities(*members, images=images)
     np.testing.assert_allclose(classifiers.probabilities(together, images), expected, atol=1e-6)
     assert [member.name for member in members] == ["small"] * 3
-    assert [classifiers.digest(member) for member in members] == digests
+    assert [model_files.digest(member) for member in members] == digests
     together.save(tmp_path / "together.keras")
-    loaded = classifiers.load(tmp_path / "together.keras", 8, 4)
+    loaded = model_files.load(tmp_path / "together.keras", 8, 4)
     np.testing.assert_array_equal(classifiers.logits(loaded, images), classifiers.logits(together, images))
     members[0].layers[-1].bias.assign([0, 5, 0, 0])  # weights are shared
     expected = mean_probabilities(*members, images=images)
@@ -382,180 +365,16 @@ def test_a_smoothed_model_saves_and_keeps_its_filter_in_training(tmp_path):
     assert network.name == "small_smoothed"
     assert {id(weight) for weight in network.weights} == {id(weight) for weight in inner.weights}
     network.save(tmp_path / "smoothed.keras")
-    loaded = classifiers.load(tmp_path / "smoothed.keras", 8, 4)
+    loaded = model_files.load(tmp_path / "smoothed.keras", 8, 4)
     images = photographs(side=8)
     found = classifiers.logits(loaded, images)
     np.testing.assert_array_equal(found, classifiers.logits(network, images))
     assert not np.allclose(found, classifiers.logits(inner, images), atol=1e-3)
-    assert classifiers.digest(loaded) == classifiers.digest(network)
-    assert classifiers.digest(classifiers.smoothed(inner, 1.1)) != classifiers.digest(network)
+    assert model_files.digest(loaded) == model_files.digest(network)
+    assert model_files.digest(classifiers.smoothed(inner, 1.1)) != model_files.digest(network)
 
 
 @pytest.mark.parametrize("sigma", [0, -1, float("nan")])
 def test_smoothing_needs_a_positive_sigma(sigma):
     with pytest.raises(ValueError, match="sigma is"):
         classifiers.smoothed(identity(), sigma)
-
-
-def saved(network, tmp_path):
-    network.save(tmp_path / "own.keras")
-    return tmp_path / "own.keras"
-
-
-def test_an_own_model_with_logits_is_taken_as_it_is(tmp_path):
-    network = small()
-    loaded = classifiers.load(str(saved(network, tmp_path)), 8, 4)
-    assert classifiers.digest(loaded) == classifiers.digest(network)
-    anywhere = small(side=None)
-    images = photographs(side=11)
-    loaded = classifiers.load(saved(anywhere, tmp_path), 11, 4)
-    np.testing.assert_array_equal(classifiers.logits(loaded, images), classifiers.logits(anywhere, images))
-
-
-def own_loss(truth, found):
-    """A loss that only this file knows: it is not needed to classify."""
-    return keras.losses.sparse_categorical_crossentropy(truth, found)
-
-
-def test_an_own_model_with_probabilities_gets_logits(tmp_path):
-    network = small(activation="softmax")
-    network.compile("sgd", own_loss, jit_compile=False)
-    network.train_on_batch(photographs(2, 8).astype(np.float32), np.array([0, 3]))
-    loaded = classifiers.load(saved(network, tmp_path), 8, 4)
-    images = photographs(side=8)
-    expected = np.log(network(images.astype(np.float32)))
-    np.testing.assert_allclose(classifiers.logits(loaded, images), expected, atol=1e-5)
-    network.layers[-1].bias.assign([1e6, 0, 0, 0])
-    loaded = classifiers.load(saved(network, tmp_path), 8, 4)
-    np.testing.assert_allclose(classifiers.logits(loaded, images)[0], [0, *3 * [np.log(1e-37)]], rtol=1e-5)
-
-
-@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
-def test_outputs_that_do_not_sum_to_one_stay(activation, tmp_path):
-    network = small(activation=activation)
-    loaded = classifiers.load(saved(network, tmp_path), 8, 4)
-    assert classifiers.digest(loaded) == classifiers.digest(network)
-
-
-@pytest.mark.parametrize(
-    ("fitting", "message"),
-    [
-        ((9, 4, 3), r"input of shape \(None, 8, 8, 3\), not \(None, 9, 9, 3\): change image_size"),
-        ((8, 4, 1), r"input of shape \(None, 8, 8, 3\), not \(None, 8, 8, 1\): change channels"),
-        ((8, 43, 3), r"returns \(None, 4\), not \(None, 43\): change classes"),
-    ],
-)
-def test_an_own_model_of_another_shape_is_refused(fitting, message, tmp_path):
-    with pytest.raises(ValueError, match=rf"own\.keras .*{message}"):
-        classifiers.load(saved(small(), tmp_path), *fitting)
-
-
-def test_own_models_of_other_inputs_and_outputs_are_refused(tmp_path):
-    network = small()
-    flat = keras.Sequential([keras.Input((192,)), layers.Dense(4)])
-    pair = [keras.Input((8, 8, 3)), keras.Input((8, 8, 3))]
-    two = keras.Model(pair, layers.Add()([network(images) for images in pair]))
-    fixed = keras.Input((8, 8, 3), batch_size=2)
-    for other in (flat, two, keras.Model(fixed, network(fixed))):
-        with pytest.raises(ValueError, match=r"input of shape .*192|input of shape \[|shape \(2, 8, 8, 3\)"):
-            classifiers.load(saved(other, tmp_path), 8, 4)
-    outputs = keras.Model(network.input, [network.output, network.output])
-    with pytest.raises(ValueError, match=r"returns \[\(None, 4\), \(None, 4\)\]"):
-        classifiers.load(saved(outputs, tmp_path), 8, 4)
-
-
-class Foreign(layers.Layer):
-    """A layer that only this file knows."""
-
-    def call(self, values):
-        return values
-
-
-@pytest.mark.parametrize("layer", [layers.Lambda(lambda values: values * 2), Foreign()])
-def test_code_in_an_own_model_is_not_run(layer, tmp_path):
-    images = keras.Input((8, 8, 3))
-    path = saved(keras.Model(images, small()(layer(images))), tmp_path)
-    with pytest.raises(ValueError, match=r"own\.keras needs code of its own, which is not run"):
-        classifiers.load(path, 8, 4)
-
-
-def test_missing_damaged_and_other_files_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no model file at .*none\.keras"):
-        classifiers.load(tmp_path / "none.keras", 8, 4)
-    with pytest.raises(FileNotFoundError):
-        classifiers.load(tmp_path, 8, 4)
-    path = saved(small(), tmp_path)
-    content = path.read_bytes()
-    older = tmp_path / "own.h5"
-    older.write_bytes(content)
-    with pytest.raises(ValueError, match=r"own\.h5 is not a \.keras file"):
-        classifiers.load(older, 8, 4)
-    flipped = bytearray(content)
-    flipped[len(content) // 2] ^= 255
-    for damaged in (b"", content[:100], content[:-5], bytes(flipped)):
-        path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"own\.keras is damaged"):
-            classifiers.load(path, 8, 4)
-
-
-def with_weights(network, weights):
-    network.set_weights(weights)
-    return classifiers.digest(network)
-
-
-@pytest.mark.parametrize("build", [*(pair[0] for pair in BUILDERS), classifiers.cnn_baseline])
-def test_a_digest_does_not_depend_on_names(build):
-    network = build(32, 4)
-    again = build(32, 4)
-    assert [layer.name for layer in again.layers] != [layer.name for layer in network.layers]
-    assert classifiers.digest(again) != classifiers.digest(network)
-    found = classifiers.digest(network)
-    assert with_weights(again, network.get_weights()) == found
-    again.trainable = False
-    again.compile("adam", "mse", jit_compile=False)
-    assert classifiers.digest(again) == found
-    assert len(found) == 64
-
-
-def test_a_digest_depends_on_what_is_computed():
-    build = partial(small, seed=3)
-    network = build()
-    found, weights = classifiers.digest(network), network.get_weights()
-    assert with_weights(build(), weights) == found
-    assert with_weights(build(name="other"), weights) == found
-    assert with_weights(build(side=9), weights) != found
-    assert with_weights(build(strides=2), weights) != found
-    assert with_weights(build(activation="softmax"), weights) != found
-    for changed in range(len(weights)):
-        others = [weight.copy() for weight in weights]
-        others[changed].flat[-1] += 1e-6
-        assert with_weights(build(), others) != found
-
-
-def test_a_digest_depends_on_the_connections():
-    def joined(which):
-        images = keras.Input((4, 4, 3))
-        parts = [layers.ReLU(max_value=1)(images), layers.ReLU(max_value=2)(images)]
-        last = layers.Subtract()([layers.Add()(parts), parts[which]])
-        return classifiers.digest(keras.Model(images, last))
-
-    assert joined(0) == joined(0)
-    assert joined(0) != joined(1)
-
-
-def test_a_digest_depends_on_the_precision():
-    def narrow(dtype):
-        return keras.Sequential([keras.Input((2,)), layers.ReLU(dtype=dtype), layers.Softmax()])
-
-    assert classifiers.digest(narrow("float32")) == classifiers.digest(narrow("float32"))
-    assert classifiers.digest(narrow("float32")) != classifiers.digest(narrow("float16"))
-
-
-def test_a_digest_looks_into_nested_models():
-    def nested(seed=0, **options):
-        return classifiers.digest(
-            classifiers.ensemble([small(seed=1), classifiers.smoothed(small(seed=seed, **options), 1)])
-        )
-
-    assert nested() == nested()
-    assert len({nested(), nested(seed=2), nested(strides=2), nested(activation="relu")}) == 4

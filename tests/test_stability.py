@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from helpers import classifiers, metrics, noise, philox, stability
+from helpers import classifiers, metrics, model_files, noise, philox, stability
 from helpers.backend import keras, tf
 
 SIGMAS = (5, 20, 60, 90)  # the largest clip
@@ -422,7 +422,7 @@ def test_images_of_another_shape_and_the_same_bytes_are_others(tmp_path, instant
 def test_the_same_protocol_is_found_again(model, tmp_path, instant):
     vote(model, cache=tmp_path)
     model.save(tmp_path / "model.keras")
-    loaded = classifiers.load(tmp_path / "model.keras", 2, 3)
+    loaded = model_files.load(tmp_path / "model.keras", 2, 3)
     (tmp_path / "model.keras").unlink()
     for same in (by_grey(110, 150), loaded):
         vote(same, cache=tmp_path)

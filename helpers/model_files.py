@@ -1,0 +1,77 @@
+"""Classifiers as files: somebody's own are loaded in safe mode, and each has a digest of what it computes."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from helpers.backend import keras
+from helpers.classifiers import logits_of
+
+
+def load(path: str | Path, image_size: int, classes: int, channels: int = 3) -> keras.Model:
+    """Somebody's own classifier from a .keras file; code in the file is not run.
+
+    It takes grey levels in [0, 255] of shape (None, image_size, image_size, channels), or of any size, and
+    returns logits (None, classes), or probabilities: these become their logarithms. Returns a keras.Model.
+    Raises FileNotFoundError, and ValueError where the file is damaged, needs code or does not fit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no model file at {path}")
+    if path.suffix != ".keras":  # Keras reads older formats too, which may run code
+        raise ValueError(f"{path} is not a .keras file: save the model as one with Keras 3")
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        found, returned = model.input_shape, model.output_shape
+    except Exception as error:  # a damaged file raises whatever its reader raises
+        own_code = "safe_mode" in str(error) or "Could not locate" in str(error)
+        why = "needs code of its own, which is not run: use" if own_code else "is damaged or is no model with"
+        raise ValueError(f"{path} {why} layers and inputs known to Keras") from error
+    wanted = (None, image_size, image_size, channels)
+    images = isinstance(found, tuple) and len(found) == 4
+    if not images or any(size not in (None, fit) for size, fit in zip(found, wanted, strict=True)):
+        change = "the model" if not images else "image_size" if found[3] == channels else "channels"
+        raise ValueError(f"{path} takes input of shape {found}, not {wanted}: change {change}")
+    if returned != (None, classes):
+        raise ValueError(f"{path} returns {returned}, not {(None, classes)}: change classes or the data set")
+    return _with_logits(model, wanted)
+
+
+def _with_logits(model: keras.Model, shape: tuple[int | None, ...]) -> keras.Model:
+    """The model itself, or its logarithm where its outputs for random images are probabilities."""
+    probe = np.random.default_rng(0).uniform(0, 255, (8, *shape[1:])).astype(np.float32)
+    outputs = keras.ops.convert_to_numpy(model(probe, training=False)).astype(np.float32)
+    if outputs.min() >= 0 and outputs.max() <= 1 and np.abs(outputs.sum(1) - 1).max() <= 1e-3:
+        images = keras.Input(model.input_shape[1:])
+        return keras.Model(images, logits_of(model(images)), name=model.name)
+    return model
+
+
+def digest(model: keras.Model) -> str:
+    """SHA-256 (hex) of what a model computes: its layers, how they are connected, and its weights.
+
+    Names, training state and the file it came from make no difference.
+    """
+    found = hashlib.sha256(json.dumps(_nameless(model.get_config(), {}), sort_keys=True).encode())
+    for weight in map(keras.ops.convert_to_numpy, model.weights):
+        found.update(f"{weight.dtype}{weight.shape}".encode() + weight.tobytes())
+    return found.hexdigest()
+
+
+def _nameless(config: object, places: dict[str, int]) -> object:
+    """A Keras configuration that refers to layers by their place in their model instead of their names."""
+    if isinstance(config, dict):
+        if "layers" in config:
+            places = {layer.get("name"): place for place, layer in enumerate(config["layers"])}
+        return {
+            key: value if key == "dtype" else _nameless(value, places)  # a dtype has a name that matters
+            for key, value in config.items()
+            if key not in ("name", "trainable", "build_config", "compile_config", "shared_object_id")
+        }
+    if not isinstance(config, list | tuple):
+        return config
+    if len(config) == 3 and isinstance(config[0], str) and config[0] in places:  # (layer, node, tensor)
+        return [places[config[0]], *config[1:]]
+    return [_nameless(value, places) for value in config]
