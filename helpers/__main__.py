@@ -17,6 +17,13 @@ from helpers import notebooks, outputs, pipeline, profiles, workbook
 from helpers.notebooks import Refused
 
 _EXTRA = "What follows -- goes to Snakemake, e.g. -- --executor slurm --jobs 20 --set-threads shard=4"
+_SWEEP = (
+    "Output k of the model, from 0 on, must be the k-th class of the data set. In folder:PATH that is the "
+    "k-th class folder in natural order (s2 before s10); the sweep begins with the names. Of such a folder "
+    "all images are swept, so let it hold none that the model was trained on. Relative paths count from the "
+    "folder that you are in. A stopped sweep goes on. Any number of shards gives the same numbers on "
+    "machines of one kind (processor and version of TensorFlow)."
+)
 _LONGEST = 1000  # characters of an error; the executed copy has it whole
 
 
@@ -146,7 +153,9 @@ def _parser() -> argparse.ArgumentParser:
         "notebooks", nargs="*", metavar="NOTEBOOK", help="name or number, e.g. 03; all if none"
     )
     which.add_argument("--profile", default="quick", help="smoke, quick (default) or full")
-    which.add_argument("--dataset", default="signs", help="signs (default), gtsrb, …, folder:<path>")
+    which.add_argument(
+        "--dataset", type=_dataset, default="signs", help="signs (default), gtsrb, …, folder:PATH"
+    )
     which.add_argument(
         "-p", "--parameter", dest="settings", action="append", default=[], metavar="NAME=VALUE"
     )
@@ -161,16 +170,19 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=run)
     command = commands.add_parser("list", parents=[which, where], help=list_notebooks.__doc__)
     command.set_defaults(command=list_notebooks)
-    command = commands.add_parser("sweep", parents=[where, cores], help=sweep.__doc__, epilog=_EXTRA)
+    about = {"help": sweep.__doc__, "description": f"{sweep.__doc__} {_SWEEP}", "epilog": _EXTRA}
+    command = commands.add_parser("sweep", parents=[where, cores], **about)
     command.add_argument("model", metavar="MODEL.keras", help="takes grey levels in [0, 255]")
-    command.add_argument("--dataset", help="signs (default), gtsrb, …, folder:<path>")
+    command.add_argument("--dataset", type=_dataset, help="signs (default), gtsrb, …, folder:PATH")
     command.add_argument("--image-size", type=int, metavar="N", help="side in pixels (default: 48)")
     command.add_argument("--fit", help="resize, crop_or_pad or roi (default)")
-    command.add_argument("--images", type=int, metavar="N", help="of the test set (default: all)")
-    command.add_argument("--train-images", type=int, metavar="N", help="of the data set (default: all)")
+    part = "of the test set, or of a folder, classes in proportion (default: all)"
+    command.add_argument("--images", type=int, metavar="N", help=part)
     command.add_argument("--copies", type=int, metavar="N", help="of each image, noisy (default: 150)")
     command.add_argument("--sigmas", type=_numbers, metavar="S,S,…", help="grey levels (default: 1,2,4,…)")
     command.add_argument("--seed", type=int, metavar="N", help="of the noise (default: 0)")
+    right = "only images that the model has right without noise, as in the papers"
+    command.add_argument("--only-correct", action="store_true", help=right)
     command.add_argument("--shards", type=int, metavar="N", default=1, help="jobs of Snakemake, if above 1")
     command.set_defaults(command=sweep)
     command = commands.add_parser("shard", help=shard.__doc__)
@@ -215,6 +227,12 @@ def _data_root(given: str | None) -> str:
     if not path.is_dir():
         raise Refused(f"data root {given}: there is no such folder; make it, or correct the path")
     return pipeline.relative(path) if path.is_relative_to(outputs.ROOT) else str(path)
+
+
+def _dataset(given: str) -> str:
+    """Return the name of a data set, with the whole path of a folder, which is given as seen from here."""
+    kind, _, path = given.partition(":")
+    return f"folder:{os.path.abspath(os.path.expanduser(path))}" if kind == "folder" and path else given
 
 
 def _cores() -> int:

@@ -12,6 +12,8 @@ from skimage.util import random_noise
 from helpers import classifiers, datasets, noise, stability, training, widgets
 from helpers.backend import keras, tf
 
+# Two private functions are called below, because no public one does so little: `stability._observed` is the
+# sweep of a chunk without cache and sums, `classifiers._compiled` a forward pass without moving images.
 REPEATS = 9  # the median of so many is reported, after one call that is not counted
 
 

@@ -141,7 +141,13 @@ def _gated(maps: keras.KerasTensor) -> keras.KerasTensor:
     return layers.Multiply()([maps, layers.Conv2D(filters, 1, activation="sigmoid")(squeezed)])
 
 
-PAPER_NETWORKS = {"gtsrb": aghdam, "mnist": lenet, "fashion_mnist": lenet, "cifar10": cifar_quick}
+# Of Aghdam et al. 2016 by data set: network, side of its images, and whether the text gives its numbers.
+PAPER_NETWORKS = {
+    "gtsrb": (aghdam, 48, "as published"),
+    "mnist": (lenet, 28, "underspecified"),
+    "fashion_mnist": (lenet, 28, "underspecified"),
+    "cifar10": (cifar_quick, 32, "underspecified"),
+}
 
 
 def ensemble(models: Sequence[keras.Model]) -> keras.Model:

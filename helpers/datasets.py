@@ -44,6 +44,37 @@ class ImageSet:
         images, labels, groups, sizes = arrays
         return ImageSet(images, labels, groups, self.class_names, sizes)
 
+    def part(self, count: int | None, seed: int) -> "ImageSet":
+        """Return `count` images (None, or more than there are: all), classes in proportion.
+
+        Groups stay whole, except that one per class is thinned to meet the number; a class keeps an image
+        at least where there are as many as classes. Raises DataError for a count below 0.
+        """
+        if count is not None and count < 0:
+            raise DataError(f"count is {count}: a part needs 0 images or more.")
+        if count is None or count >= len(self):
+            return self
+        classes, frequencies = np.unique(self.labels, return_counts=True)
+        exact = frequencies * count / len(self)
+        quotas = np.maximum(np.floor(exact), int(count >= len(classes))).astype(int)
+        while quotas.sum() != count:
+            if quotas.sum() < count:
+                quotas[np.argmax(exact - quotas)] += 1
+            else:
+                quotas[np.argmax(np.where(quotas > 1, quotas - exact, -np.inf))] -= 1
+        chosen = []
+        for label, quota in zip(classes, quotas, strict=True):
+            members = np.flatnonzero(self.labels == label)
+            rng = np.random.default_rng([seed, label])
+            for group in rng.permutation(np.unique(self.groups[members])):
+                frames = members[self.groups[members] == group]
+                kept = min(quota, len(frames))
+                chosen.append(frames[np.linspace(0, len(frames) - 1, kept).astype(int)])
+                quota -= kept
+                if not quota:
+                    break
+        return self.subset(np.sort(np.concatenate(chosen)))
+
 
 @dataclass(frozen=True, eq=False)
 class Splits:
@@ -62,6 +93,13 @@ class Splits:
     def __iter__(self) -> Iterator[ImageSet]:
         """Iterate over train, validation, test."""
         return iter((self.train, self.validation, self.test))
+
+    def joined(self) -> ImageSet:
+        """Return all images as one set, by class and in the order of the files, as a copy in memory."""
+        kinds = ("images", "labels", "groups", "sizes")
+        arrays = {kind: np.concatenate([getattr(part, kind) for part in self]) for kind in kinds}
+        whole = ImageSet(**arrays, class_names=self.test.class_names)
+        return whole.subset(np.argsort(whole.groups, kind="stable"))
 
 
 def load(
@@ -115,8 +153,8 @@ def load(
     if name != "signs":
         share = len(validation) / (len(train) + len(validation))
         held = None if train_images is None else round(train_images * share)
-        train = _part(train, None if held is None else train_images - held, seed)
-        validation, test = _part(validation, held, seed), _part(test, test_images, seed)
+        train = train.part(None if held is None else train_images - held, seed)
+        validation, test = validation.part(held, seed), test.part(test_images, seed)
     return Splits(train, validation, test, name, _digest(key, [train_images, test_images]), skipped)
 
 
@@ -153,32 +191,6 @@ def _check_options(fit: str, image_size: int, **counts: int | None) -> None:
 
 def _digest(*values: object) -> str:
     return hashlib.sha256(json.dumps([preparation.FORMAT, *values]).encode()).hexdigest()
-
-
-def _part(images: ImageSet, count: int | None, seed: int) -> ImageSet:
-    """`count` images, classes in proportion, whole groups but for one thinned out per class."""
-    if count is None or count >= len(images):
-        return images
-    classes, frequencies = np.unique(images.labels, return_counts=True)
-    exact = frequencies * count / len(images)
-    quotas = np.maximum(np.floor(exact), int(count >= len(classes))).astype(int)
-    while quotas.sum() != count:
-        if quotas.sum() < count:
-            quotas[np.argmax(exact - quotas)] += 1
-        else:
-            quotas[np.argmax(np.where(quotas > 1, quotas - exact, -np.inf))] -= 1
-    chosen = []
-    for label, quota in zip(classes, quotas, strict=True):
-        members = np.flatnonzero(images.labels == label)
-        rng = np.random.default_rng([seed, label])
-        for group in rng.permutation(np.unique(images.groups[members])):
-            frames = members[images.groups[members] == group]
-            kept = min(quota, len(frames))
-            chosen.append(frames[np.linspace(0, len(frames) - 1, kept).astype(int)])
-            quota -= kept
-            if not quota:
-                break
-    return images.subset(np.sort(np.concatenate(chosen)))
 
 
 def _plan(source: sources.Source, seed: int) -> dict[str, preparation.Part]:

@@ -11,7 +11,6 @@ from sklearn.metrics import confusion_matrix
 
 PEAK = 255.0  # the largest grey level
 SSIM_WINDOW = 7  # pixels
-DRAWS_AT_ONCE = 2**21  # counts that the bootstrap of single images holds in memory
 Groups = ArrayLike | None  # (N,) the track of every image
 
 
@@ -48,13 +47,32 @@ def accuracy_interval(
     """Accuracy with its interval: (accuracy, low, high), each in [0, 1].
 
     correct: (N,) bool. Without groups, the Wilson interval over images. With groups (N,), a bootstrap over
-    whole groups (tracks): frames of one sign are right or wrong together, so their interval is wider.
+    whole groups (tracks): frames of one sign are right or wrong together, so their interval is wider; the
+    Wilson interval of so many groups where all are right, or all wrong.
     """
     correct = np.asarray(correct, bool)
     if groups is not None or not correct.size:
-        return mean_interval(correct, groups, level=level, resamples=resamples, seed=seed)
-    interval = stats.binomtest(int(correct.sum()), correct.size).proportion_ci(level, method="wilson")
-    return correct.mean(), interval.low, interval.high
+        return share_interval(correct, groups, level=level, resamples=resamples, seed=seed)
+    return correct.mean(), *_wilson(correct.mean(), correct.size, level)
+
+
+def share_interval(shares: ArrayLike, groups: Groups = None, *, level: float = 0.95, **options: int) -> tuple:
+    """`mean_interval` of shares in [0, 1]; where all are equal, Wilson's of so many images or groups.
+
+    Resamples of equal shares are all the same: an interval without width, though other images may differ.
+    """
+    mean, *ends = mean_interval(shares, groups, level=level, **options)
+    if len(np.unique(shares)) == 1:
+        ends = _wilson(mean, len(shares) if groups is None else len(np.unique(groups)), level)
+    return mean, *ends
+
+
+def _wilson(share: float, count: int, level: float) -> list[float]:
+    """Wilson's score interval of a share in [0, 1] of so many images (Newcombe 1998, method 3)."""
+    z = stats.norm.ppf((1 + level) / 2)
+    reach = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    ends = share + z**2 / (2 * count) + np.array([-reach, reach])
+    return np.clip(ends / (1 + z**2 / count), 0, 1).tolist()
 
 
 def mean_interval(
@@ -103,11 +121,11 @@ def accuracy_row(
 
 
 def mean_row(values: ArrayLike, groups: Groups = None, **options: float) -> dict[str, float]:
-    """`accuracy_row` of one share in [0, 1] an image, such as that of its copies that are right."""
+    """`accuracy_row` of a share in [0, 1] an image, say of its copies that are right: by `share_interval`."""
     values = np.asarray(values, float)
     if ((values < 0) | (values > 1)).any():
         raise ValueError(f"shares from {values.min():g} to {values.max():g}: they must lie in [0, 1]")
-    return accuracy_row(values, groups, interval=mean_interval, **options)
+    return accuracy_row(values, groups, interval=share_interval, **options)
 
 
 def with_interval(table: pd.DataFrame) -> pd.Series:
@@ -154,7 +172,8 @@ def holm(p_values: ArrayLike) -> np.ndarray:
 def per_class_report(labels: ArrayLike, predicted: ArrayLike, class_names: Sequence[str]) -> pd.DataFrame:
     """Precision, recall and F1 of every class: columns class, name, precision, recall, f1, images.
 
-    labels, predicted: (N,) integers below len(class_names). A class never predicted has precision 0.
+    labels, predicted: (N,) integers below len(class_names). A class never predicted has precision 0; a
+    class without images has no recall (NaN), and without predictions too, neither precision nor F1.
     """
     return class_report(confusion(labels, predicted, len(class_names)), class_names)
 
@@ -165,13 +184,14 @@ def class_report(counts: ArrayLike, class_names: Sequence[str]) -> pd.DataFrame:
     if counts.shape != (len(classes), len(classes)):
         raise ValueError(f"counts {counts.shape}: {len(classes)} class names need a row and a column each")
     right, images, found = np.diag(counts), counts.sum(1), counts.sum(0)
-    scores = {"precision": _ratio(right, found), "recall": _ratio(right, images)}
-    scores |= {"f1": _ratio(2 * right, images + found), "images": images}
+    precision = _ratio(right, found, empty=np.where(images > 0, 0, np.nan))
+    scores = {"precision": precision, "recall": _ratio(right, images, empty=np.nan)}
+    scores |= {"f1": _ratio(2 * right, images + found, empty=np.nan), "images": images}
     return pd.DataFrame({"class": classes, "name": class_names} | scores)
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarray:
-    """The quotient part / whole of two arrays of one shape; `empty` where the whole is 0."""
+def _ratio(part: np.ndarray, whole: np.ndarray, empty: ArrayLike = 0.0) -> np.ndarray:
+    """The quotient part / whole of two arrays of one shape; `empty` (a number or such an array) over 0."""
     return np.divide(part, whole, out=np.full(whole.shape, empty), where=whole != 0)
 
 
@@ -198,40 +218,47 @@ def failure_threshold(failures: ArrayLike, sigmas: ArrayLike, share: float) -> n
     """The sigma by which a share in (0, 1] of the copies have failed: (N,), in the unit of sigmas.
 
     failures: (N, S+1), how many copies of an image fail first at sigma number s, in the last column never, or
-    (..., S+1); sigmas: (S,) ascending. Linear between the sigmas, from no failure at 0; infinite where fewer
-    fail. An image that is wrong without noise has threshold 0, which these counts do not show.
+    (..., S+1); sigmas: (S,) ascending from 0. Linear between the sigmas, from no failure at 0; infinite where
+    fewer fail. Copies that fail without noise are those of a first sigma of 0.
     """
-    grid = np.array([0, *sigmas, np.inf])  # by an infinite sigma, every copy fails
-    failed = np.cumsum(failures, axis=-1)
-    if failed.shape[-1:] != (len(sigmas) + 1,):
-        raise ValueError(f"failures {failed.shape} of {len(sigmas)} sigmas: one column each, one for never")
-    if (np.diff(grid[1:]) <= 0).any() or grid[1] < 0 or not 0 < share <= 1:
-        raise ValueError(f"share {share:g} by sigmas {grid[1:-1]}: share in (0, 1], sigmas ascend from 0")
-    if not failed[..., -1].all():
-        raise ValueError("an image without copies: a threshold needs at least one")
-    failed = np.concatenate([np.zeros_like(failed[..., :1]), failed], axis=-1) / failed[..., -1:]
-    after = (failed < share).sum(-1, keepdims=True)
-    low, high = np.take_along_axis(failed, after - 1, -1), np.take_along_axis(failed, after, -1)
-    return (grid[after - 1] + (share - low) / (high - low) * (grid[after] - grid[after - 1]))[..., 0]
+    failed, copies = _failed(failures, sigmas, share)
+    return _crossing(failed / copies, sigmas, share)
 
 
 def failure_threshold_interval(
-    failures: ArrayLike,
-    sigmas: ArrayLike,
-    share: float,
-    *,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
+    failures: ArrayLike, sigmas: ArrayLike, share: float, *, level: float = 0.95
 ) -> np.ndarray:
-    """Interval (N, 2) of every `failure_threshold`, perhaps infinite: bootstrap over the image's copies."""
-    failures, ends = np.asarray(failures), []
-    failure_threshold(failures, sigmas, share)  # refuses what does not fit
-    rng, tails = np.random.default_rng(seed), [(1 - level) / 2, (1 + level) / 2]
-    for part in np.array_split(failures[:, None], failures.size * resamples // DRAWS_AT_ONCE + 1):
-        drawn = rng.multinomial(part.sum(-1), part / part.sum(-1, keepdims=True), size=(len(part), resamples))
-        ends.append(np.quantile(failure_threshold(drawn, sigmas, share), tails, axis=1, method="nearest").T)
-    return np.concatenate(ends)
+    """Interval (N, 2) of every `failure_threshold` over the image's copies, perhaps infinite.
+
+    Ends where the exact bounds (Clopper and Pearson 1934) of the share that has failed by each sigma reach
+    `share`: the upper bound first. So the interval has a width even where no copy fails.
+    """
+    failed, copies = _failed(failures, sigmas, share)
+    tail, lasting = (1 - level) / 2, copies - failed
+    upper = np.where(lasting > 0, stats.beta.ppf(1 - tail, failed + 1, np.maximum(lasting, 1)), 1)
+    lower = np.where(failed > 0, stats.beta.ppf(tail, np.maximum(failed, 1), lasting + 1), 0)
+    return np.stack([_crossing(bound, sigmas, share) for bound in (upper, lower)], axis=-1)
+
+
+def _failed(failures: ArrayLike, sigmas: ArrayLike, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Copies that have failed by every sigma (..., S) and all copies (..., 1); refuses what does not fit."""
+    failed, sigmas = np.cumsum(failures, axis=-1), np.asarray(sigmas)
+    if failed.shape[-1:] != (len(sigmas) + 1,):
+        raise ValueError(f"failures {failed.shape} of {len(sigmas)} sigmas: one column each, one for never")
+    if (np.diff(sigmas) <= 0).any() or sigmas[0] < 0 or not 0 < share <= 1:
+        raise ValueError(f"share {share:g} by sigmas {sigmas}: share in (0, 1], sigmas ascend from 0")
+    if not failed[..., -1].all():
+        raise ValueError("an image without copies: a threshold needs at least one")
+    return failed[..., :-1], failed[..., -1:]
+
+
+def _crossing(curves: np.ndarray, sigmas: ArrayLike, share: float) -> np.ndarray:
+    """Where ascending curves (..., S) reach a share, linear between the sigmas: (...), perhaps infinite."""
+    grid = np.array([0, *sigmas, np.inf])  # by an infinite sigma, every copy fails
+    curves = np.pad(curves, [(0, 0)] * (curves.ndim - 1) + [(1, 1)], constant_values=(0, 1))
+    after = (curves < share).sum(-1, keepdims=True)
+    low, high = np.take_along_axis(curves, after - 1, -1), np.take_along_axis(curves, after, -1)
+    return (grid[after - 1] + (share - low) / (high - low) * (grid[after] - grid[after - 1]))[..., 0]
 
 
 def group_failure_threshold(
@@ -244,33 +271,6 @@ def group_failure_threshold(
     threshold, rows = failure_threshold(np.sum(failures, 0), sigmas, share), np.asarray(failures)
     ends = _bootstrap(lambda sums: failure_threshold(sums, sigmas, share), rows, groups, "nearest", **options)
     return float(threshold), *ends.tolist()
-
-
-def expected_calibration_error(calibration: ArrayLike) -> np.ndarray:
-    """Mean gap of confidence and accuracy over bins (Guo et al. 2017, equation 3): (S,) in [0, 1].
-
-    calibration: (S, BINS, 3), in every bin of confidence the number of copies, the sum of their confidence
-    and the number that are right. NaN where a sigma has no copies.
-    """
-    copies, confidence, right = np.moveaxis(np.asarray(calibration, float), -1, 0)
-    return _ratio(np.abs(right - confidence).sum(-1), copies.sum(-1), empty=np.nan)  # a bin weighs its copies
-
-
-def certified_radius(hits: ArrayLike, copies: int, sigma: ArrayLike, *, alpha: float = 0.001) -> np.ndarray:
-    """L2 radius around an image within which the majority vote under noise of sigma is right, in its unit.
-
-    hits: votes for the true class among independent copies, any shape. Cohen, Rosenfeld and Kolter 2019,
-    Theorem 1 with the Clopper-Pearson bound of Section 3.2, which fails with probability alpha at most; 0
-    without a certain majority. The class is the true one, not the one voted for: no second sample is needed.
-    Clipping and rounding of the copies count as parts of the classifier.
-    """
-    hits = np.asarray(hits)
-    if ((hits < 0) | (hits > copies)).any():
-        raise ValueError(f"{hits.min()} to {hits.max()} hits of {copies} copies: none below 0 or above all")
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha {alpha:g}: a probability of error must lie between 0 and 1")
-    bound = np.where(hits > 0, stats.beta.ppf(alpha, np.maximum(hits, 1), copies - hits + 1), 0)
-    return sigma * stats.norm.ppf(np.maximum(bound, 0.5))
 
 
 def diversity(predicted: ArrayLike, labels: ArrayLike) -> dict[str, float]:

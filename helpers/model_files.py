@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 
+from helpers import outputs
 from helpers.backend import keras
 from helpers.classifiers import logits_of
 
@@ -13,11 +15,13 @@ from helpers.classifiers import logits_of
 def load(path: str | Path, image_size: int, classes: int, channels: int = 3) -> keras.Model:
     """Somebody's own classifier from a .keras file; code in the file is not run.
 
+    A relative path counts from the project, in whatever folder a notebook runs; `~` is the home folder. (On
+    the command line, `sweep` takes a path as seen from where it is called.)
     It takes grey levels in [0, 255] of shape (None, image_size, image_size, channels), or of any size, and
     returns logits (None, classes), or probabilities: these become their logarithms. Returns a keras.Model.
     Raises FileNotFoundError, and ValueError where the file is damaged, needs code or does not fit.
     """
-    path = Path(path)
+    path = outputs.ROOT / os.path.expanduser(path)
     if not path.is_file():
         raise FileNotFoundError(f"no model file at {path}")
     if path.suffix != ".keras":  # Keras reads older formats too, which may run code

@@ -192,14 +192,18 @@ def confusion_map(counts: np.ndarray, title: str) -> Figure:
 
 
 def per_class(reports: Mapping[str, pd.DataFrame], title: str) -> Figure:
-    """Precision and recall of every class. reports: model name -> `metrics.per_class_report`."""
+    """Precision and recall of every class; what is not defined (NaN) leaves its place free.
+
+    reports: model name -> `metrics.per_class_report`.
+    """
     figure, axes = plt.subplots(2, 1, figsize=(11, 5), layout="constrained", sharex=True)
+    last = max(report["class"].max() for report in reports.values())
     for axis, metric in zip(axes, ("precision", "recall"), strict=True):
         for name, report in reports.items():
             axis.plot(report["class"], report[metric], "o", ms=5, alpha=0.8, label=name)
         axis.set(ylabel=metric)
     axes[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    axes[1].set(xlabel="class")
+    axes[1].set(xlabel="class", xlim=(-1, last + 1))
     figure.suptitle(title)
     return figure
 

@@ -1,5 +1,6 @@
 """A noise sweep shared out: the request as a file, each shard a job of Snakemake, their sum one table."""
 
+import hashlib
 import json
 import math
 import re
@@ -13,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from subprocess import Popen
 
+import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
@@ -24,6 +26,7 @@ from helpers.votes import Votes
 
 _FLAGS = ("--keep-going", "--rerun-incomplete", "--drop-metadata", "--nolock")  # `processes.claim` locks
 _PAUSE = 0.2  # seconds between two looks at the marks
+_NAMED = 3  # classes that are named from each end of their order
 _TAIL = 10  # lines of Snakemake's log shown when no shard has one
 
 
@@ -31,7 +34,10 @@ _TAIL = 10  # lines of Snakemake's log shown when no shard has one
 class Request:
     """What to sweep: a .keras file, the test images of a data set (None: all), and the noise.
 
-    The data are chosen as in `datasets.load`; copies, sigmas and seed are those of `stability.votes`.
+    The data are chosen as in `datasets.load`, but all images of a folder count as test images: a model that
+    comes as a file was trained elsewhere. copies, sigmas and seed are those of `stability.votes`.
+    only_correct: the table is about the images that the model has right without noise, the protocol of both
+    papers of Aghdam et al. (2016).
     """
 
     model: str
@@ -39,48 +45,47 @@ class Request:
     image_size: int = 48
     fit: str = "roi"
     images: int | None = None
-    train_images: int | None = None
     copies: int = 150
     sigmas: Sequence[float] = stability.SIGMAS
     seed: int = 0
+    only_correct: bool = False
     data_root: str = "data"
 
     @property
     def name(self) -> str:
-        """The name of the results, after model file and data set, e.g. `compact-gtsrb`."""
+        """The name of the results: model file, data set and a digest of all, e.g. `compact-gtsrb-30dafa`."""
         model = re.sub(r"\W+", "-", Path(self.model).stem).strip("-") or "model"
-        return outputs.folder(model, self.dataset).name
+        whole = asdict(self) | {"sigmas": [float(sigma) for sigma in self.sigmas]}
+        digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+        return f"{outputs.folder(model, self.dataset).name}-{digest[:6]}"
 
 
 def work(path: Path, number: int, shards: int) -> None:
     """Compute shard `number` (0 to shards - 1) of a request file into the cache; Refused as in `run`."""
     request = Request(**json.loads(path.read_text(encoding="utf-8")))
-    _sweep(request, *_loaded(request), (number, shards))
+    images, model = _loaded(request)
+    noise = _noise(request)
+    stability.fill(model, images.images, images.labels, **noise, shard=(number, shards))
 
 
 def run(request: Request, shards: int = 1, cores: int = 1, extra: Sequence[str] = ()) -> bool:
-    """Sweep, print the accuracies and write them to `outputs/sweeps/<name>.csv`.
+    """Sweep, print the accuracies and write them to `outputs/sweeps/<name>.csv` and `<name>-overall.csv`.
 
     One shard is computed in this process; more are so many jobs of Snakemake, which takes `extra` options of
-    its own, e.g. for a cluster. The numbers are the same. Returns whether all shards came to their end.
+    its own, e.g. for a cluster. The numbers are the same, bit for bit, on machines of one kind: another
+    processor may round differently, and another version of TensorFlow keeps chunks of its own, so that its
+    shards are computed again here. Returns whether all shards came to their end.
     Raises Refused for a data set or model that cannot be read, a misfit of both, and numbers out of range.
     """
     if shards < 1:
         raise Refused(f"shards is {shards}: it must be at least 1")
     if extra and shards == 1:
         raise Refused(f"{shlex.join(extra)}: options of Snakemake need at least 2 shards")
-    test, model = _loaded(request)  # in any case: no job starts in vain, and the data are prepared once
+    images, model = _loaded(request)  # in any case: no job starts in vain, and the data are prepared once
+    print(_order(images), flush=True)
     if shards > 1 and not share_out(request, shards, cores, extra):
         return False
-    votes = _sweep(request, test, model, (0, 1))
-    table, overall = votes.accuracy(test.groups), pd.DataFrame([votes.overall(groups=test.groups)])
-    path = stability.CACHE / f"{request.name}.csv"
-    with outputs.atomic(path) as partial:
-        table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
-    shown = table[["sigma", "images", "copies"]]
-    shown.insert(1, "accuracy (%)", metrics.with_interval(table))
-    print(shown.to_string(index=False))
-    print(f"overall: {metrics.with_interval(overall)[0]} %\nthe table: {relative(path)}")
+    _report(request, stability.votes(model, images.images, images.labels, **_noise(request)), images.groups)
     return True
 
 
@@ -127,23 +132,68 @@ def _end(log: Path, lines: int = 1) -> str:
 
 
 def _loaded(request: Request) -> tuple[datasets.ImageSet, keras.Model]:
-    """The test images and the classifier of a request, or Refused."""
+    """The images and the classifier of a request, or Refused."""
     profiles.check_dataset(request.dataset)
     if not all(low < high for low, high in pairwise((0, *request.sigmas, math.inf))):
         raise Refused(f"sigmas {request.sigmas}: give ascending standard deviations above zero")
     if request.copies < 1 or not 0 <= request.seed < 2**63:
         raise Refused(f"copies {request.copies}, seed {request.seed}: give at least 1 copy, a seed from 0")
+    if request.images is not None and request.images < 1:
+        raise Refused(f"images is {request.images}: it must be at least 1")
     if not Path(request.model).is_file():  # before the data are prepared
         raise Refused(f"no model file at {request.model}")
-    place = (request.dataset, request.image_size, request.fit, request.data_root)
-    sizes = {"train_images": request.train_images, "test_images": request.images}
     try:
-        test = datasets.load(*place, **sizes).test
-        return test, model_files.load(request.model, request.image_size, len(test.class_names))
+        images = _images(request)
+        return images, model_files.load(request.model, request.image_size, len(images.class_names))
     except (OSError, ValueError) as error:
         raise Refused(str(error)) from error
 
 
-def _sweep(request: Request, test: datasets.ImageSet, model: keras.Model, shard: tuple) -> Votes | None:
-    protocol = {"sigmas": request.sigmas, "copies": request.copies, "seed": request.seed}
-    return stability.votes(model, test.images, test.labels, **protocol, cache=stability.CACHE, shard=shard)
+def _images(request: Request) -> datasets.ImageSet:
+    """The test images that a request asks for; of a folder all, because its split is not the model's."""
+    place = (request.dataset, request.image_size, request.fit, request.data_root)
+    if request.dataset.startswith("folder:"):
+        return datasets.load(*place).joined().part(request.images, seed=0)
+    unused = 1 if request.dataset == "signs" else None  # training images, which signs would render
+    return datasets.load(*place, train_images=unused, test_images=request.images).test
+
+
+def _noise(request: Request) -> dict[str, object]:
+    noise = {"sigmas": request.sigmas, "copies": request.copies, "seed": request.seed}
+    return noise | {"cache": stability.CACHE}
+
+
+def _order(images: datasets.ImageSet) -> str:
+    """Which output of the model has to be which class, and how much is swept."""
+    named = [f"{number} {name}" for number, name in enumerate(images.class_names)]
+    if len(named) > 2 * _NAMED:
+        named = [*named[:_NAMED], "…", *named[-_NAMED:]]
+    return f"{len(images)} images; outputs of the model, in this order: {', '.join(named)}"
+
+
+def _report(request: Request, votes: Votes, groups: np.ndarray) -> None:
+    """Write and print the accuracy at every sigma and over all."""
+    table = votes.accuracy(groups, only_correct=request.only_correct)
+    overall = pd.DataFrame([votes.overall(groups=groups, only_correct=request.only_correct)])
+    overall["sigmas"] = " ".join(f"{sigma:g}" for sigma in votes.sigmas)
+    paths = [stability.CACHE / f"{request.name}{end}.csv" for end in ("", "-overall")]
+    for path, rows in zip(paths, (table, overall), strict=True):
+        with outputs.atomic(path) as partial:
+            labelled = pd.DataFrame(_labels(request), rows.index).join(rows)
+            labelled.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    shown = table[["sigma", "images", "copies"]]
+    shown.insert(1, "accuracy (%)", metrics.with_interval(table))
+    which = " of the images that are right without noise" if request.only_correct else ""
+    print(shown.to_string(index=False))
+    print(f"overall, sigmas above 0{which}: {metrics.with_interval(overall)[0]} %")
+    print("the tables:", *map(relative, paths))
+
+
+def _labels(request: Request) -> dict[str, object]:
+    """The first columns of both tables: what was measured on what. No path of this machine shows."""
+    kind, _, folder = request.dataset.partition(":")
+    return {
+        "model": Path(request.model).name,
+        "dataset": f"{kind}:{Path(folder).name}" if folder else kind,
+        **{name: getattr(request, name) for name in ("image_size", "fit", "seed", "only_correct")},
+    }

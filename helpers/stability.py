@@ -10,7 +10,7 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -44,18 +44,10 @@ class Chunk(NamedTuple):
 
 
 def sweep(
-    model: keras.Model,
-    images: np.ndarray,
-    labels: ArrayLike,
-    *,
-    sigmas: Sequence[float] = SIGMAS,
-    copies: int = 150,
-    seed: int,
-    groups: ArrayLike | None = None,
-    cache: Path | None = CACHE,
+    model: keras.Model, images: np.ndarray, labels: ArrayLike, *, groups: ArrayLike | None = None, **protocol
 ) -> pd.DataFrame:
-    """Accuracy of a classifier under Gaussian noise, one row a sigma: `votes` and `Votes.accuracy`."""
-    return votes(model, images, labels, sigmas=sigmas, copies=copies, seed=seed, cache=cache).accuracy(groups)
+    """Accuracy under Gaussian noise, one row a sigma: `Votes.accuracy` of `votes` under a protocol."""
+    return votes(model, images, labels, **protocol).accuracy(groups)
 
 
 def votes(
@@ -67,36 +59,73 @@ def votes(
     copies: int = 150,
     seed: int,
     cache: Path | None = CACHE,
-    shard: tuple[int, int] = (0, 1),
-) -> Votes | None:
+) -> Votes:
     """Let a classifier vote on noisy copies of every image.
 
     model: classifier with logits; images: (N, H, W, C) in [0, 255]; labels: (N,); sigmas: ascending standard
     deviations in grey levels; copies: noisy copies per image and sigma, clipped to [0, 255]. The noise of
     image i is keyed by (seed, i, copy).
     cache: folder of finished chunks, found again by the content of model, images and protocol; None keeps
-    nothing. shard: (number, shards) computes the chunks number, number + shards, … into the cache and returns
-    None; with (0, 1), the default, all chunks are computed or read, and the `Votes` are returned.
-    Raises ValueError where model, images, labels, sigmas, copies or shard do not fit.
+    nothing. Raises ValueError where model, images, labels, sigmas or copies do not fit.
     """
     labels, sigmas = np.asarray(labels), np.asarray(sigmas, np.float64)
-    _check(model, images, labels, sigmas, copies, shard, cache)
+    _check(model, images, labels, sigmas, copies)
+    parts = _parts(model, images, labels, sigmas, copies, seed, cache, (0, 1))
+    return Votes.merged(sigmas, copies, labels, parts)
+
+
+def fill(
+    model: keras.Model,
+    images: np.ndarray,
+    labels: ArrayLike,
+    *,
+    sigmas: Sequence[float] = SIGMAS,
+    copies: int = 150,
+    seed: int,
+    cache: Path = CACHE,
+    shard: tuple[int, int],
+) -> None:
+    """Compute one shard of what `votes` needs into the cache, as far as it is not there.
+
+    shard: (number, shards), which takes the chunks number, number + shards, … Other arguments as in `votes`,
+    which reads what all shards leave. Raises ValueError where they or shard do not fit.
+    """
+    labels, sigmas = np.asarray(labels), np.asarray(sigmas, np.float64)
+    _check(model, images, labels, sigmas, copies)
+    if not 0 <= shard[0] < shard[1]:
+        raise ValueError(f"shard {shard[0]} of {shard[1]}: number them from 0 to {shard[1] - 1}")
+    if cache is None:
+        raise ValueError("a shard leaves its chunks in the cache: name a folder")
+    for _ in _parts(model, images, labels, sigmas, copies, seed, cache, shard):
+        pass  # each is in the cache by now
+
+
+def _parts(
+    model: keras.Model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    sigmas: np.ndarray,
+    copies: int,
+    seed: int,
+    cache: Path | None,
+    shard: tuple[int, int],
+) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+    """Images and counts of a shard's chunks one by one, each read from the cache or computed into it."""
     folder = None if cache is None else _folder(Path(cache), model, images, labels, sigmas, seed)
     mine = _chunks(len(images), copies)[shard[0] :: shard[1]]
-    work = len(sigmas) * sum(_count(chunk.images) * _count(chunk.copies) for chunk in mine)
-    parts = []
-    with tqdm(total=work, desc=f"{model.name}, noise sweep", unit="image", unit_scale=True) as bar:
-        for chunk in mine:
+    work = [len(sigmas) * (last - first) * (end - start) for (first, last), (start, end) in mine]
+    with tqdm(total=sum(work), desc=f"{model.name}, noise sweep", unit="image", unit_scale=True) as bar:
+        for chunk, answers in zip(mine, work, strict=True):
             path = folder and folder / _name(chunk)
             part = _stored(path, chunk) if path else None
-            if part is None:
+            if part is not None:
+                bar.update(answers)
+            else:
                 part = _observed(model, images, labels, sigmas, seed, chunk, bar.update)
                 if path:
-                    _store(path, part)
-            else:
-                bar.update(len(sigmas) * _count(chunk.images) * _count(chunk.copies))
-            parts.append((chunk, part))
-    return _merged(parts, labels, sigmas, copies) if shard[1] == 1 else None
+                    with outputs.atomic(path) as partial:
+                        np.savez_compressed(partial, **part)
+            yield slice(*chunk.images), part
 
 
 def _chunks(images: int, copies: int) -> list[Chunk]:
@@ -108,10 +137,6 @@ def _chunks(images: int, copies: int) -> list[Chunk]:
 
 def _name(chunk: Chunk) -> str:
     return f"{chunk.images[0]:06d}-{chunk.copies[0]:04d}-{chunk.copies[1]:04d}.npz"
-
-
-def _count(span: tuple[int, int]) -> int:
-    return span[1] - span[0]
 
 
 def _observed(
@@ -136,7 +161,7 @@ def _observed(
     answered = tf.stack(answers).numpy()  # (copies, S, 3, images)
     found = _reduced(answered, labels[first:last], model.output_shape[-1])
     if chunk.copies[0] == 0:
-        found["clean"] = observe(clean, clean, tf.zeros(1), truth)[0, 0].numpy().astype(np.int64)
+        found["clean_predictions"] = observe(clean, clean, tf.zeros(1), truth)[0, 0].numpy().astype(np.int64)
         found["sampled"] = _sampled(answered[:SAMPLED], clean, scales, seed, first)
     return found
 
@@ -220,23 +245,6 @@ def _field(images: tf.Tensor, seed: tf.Tensor, first: tf.Tensor, copy: tf.Tensor
     return tf.reshape(philox.draw(philox.NORMAL, keys, _SWEEP, values), tf.shape(images))
 
 
-def _merged(
-    parts: Sequence[tuple[Chunk, dict[str, np.ndarray]]], labels: np.ndarray, sigmas: np.ndarray, copies: int
-) -> Votes:
-    """Sum the runs of copies, join the blocks of images."""
-    blocks: dict[tuple[int, int], dict[str, np.ndarray]] = {}
-    for chunk, part in parts:
-        block = blocks.setdefault(chunk.images, {})
-        for name, values in part.items():
-            block[name] = block.get(name, 0) + values
-    joined = {
-        name: np.concatenate([block[name] for block in blocks.values()])
-        for name in ("clean", "counts", "failures", "sampled")
-    }
-    calibration = sum(block["calibration"] for block in blocks.values())
-    return Votes(sigmas, copies, labels, calibration=calibration, **joined)
-
-
 def _folder(
     cache: Path, model: keras.Model, images: np.ndarray, labels: np.ndarray, sigmas: np.ndarray, seed: int
 ) -> Path:
@@ -253,14 +261,10 @@ def _folder(
     return cache / hashlib.sha256(json.dumps(protocol).encode()).hexdigest()[:24]
 
 
-def _store(path: Path, part: dict[str, np.ndarray]) -> None:
-    with outputs.atomic(path) as partial:
-        np.savez_compressed(partial, **part)
-
-
 def _stored(path: Path, chunk: Chunk) -> dict[str, np.ndarray] | None:
     """A finished chunk; None if there is none, or what is there is damaged."""
-    fields = {"counts", "failures", "calibration"} | ({"clean", "sampled"} if chunk.copies[0] == 0 else set())
+    fields = {"counts", "failures", "calibration"}
+    fields |= {"clean_predictions", "sampled"} if chunk.copies[0] == 0 else set()
     try:
         with path.open("rb") as opened, np.load(opened) as file:  # NumPy does not close what it refuses
             return dict(file) if set(file) == fields else None
@@ -274,8 +278,6 @@ def _check(
     labels: np.ndarray,
     sigmas: np.ndarray,
     copies: int,
-    shard: tuple[int, int],
-    cache: Path | None,
 ) -> None:
     classes = model.output_shape[-1]
     if len(images) == 0:
@@ -293,9 +295,5 @@ def _check(
     ascending = sigmas.ndim == 1 and len(sigmas) and sigmas[0] > 0 and (sigmas[1:] > sigmas[:-1]).all()
     if not ascending or sigmas[-1] == np.inf:
         raise ValueError(f"sigmas {sigmas.tolist()}: give ascending standard deviations above zero")
-    if not 1 <= copies < 2**16:
-        raise ValueError(f"copies is {copies}: it must be from 1 to {2**16 - 1}, or the counts overflow")
-    if not 0 <= shard[0] < shard[1]:
-        raise ValueError(f"shard {shard[0]} of {shard[1]}: number them from 0 to {shard[1] - 1}")
-    if shard[1] > 1 and cache is None:
-        raise ValueError("a shard leaves its chunks in the cache: name a folder")
+    if copies < 1:
+        raise ValueError(f"copies is {copies}: it must be at least 1")

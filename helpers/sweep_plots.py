@@ -16,6 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from helpers import metrics
+
 SIGMA = "noise sigma (grey levels)"
 RIGHT, WRONG = "0.6", "#c00000"  # far apart in lightness as well as in hue
 LINES = ("-", "-.", ":", (0, (7, 1.5)), (0, (4, 1, 1, 1, 1, 1)))  # plain dashes are for published numbers
@@ -26,8 +28,9 @@ PALE = sns.color_palette("blend:#fff6dd,#4a9fd0", as_cmap=True)  # dark numbers 
 def accuracy_curves(table: pd.DataFrame, title: str, published: pd.DataFrame | None = None) -> Figure:
     """Accuracy against sigma, a line and the band of its interval per network.
 
-    table: columns network, sigma, accuracy, low, high in percent; a row whose sigma is NaN (all sigmas taken
-    together) is left out. published: network, sigma, accuracy of a paper, drawn as dashed black lines.
+    table: columns network, sigma, accuracy, low, high in percent; sigma 0 is without noise, a row whose sigma
+    is NaN (all sigmas taken together) is left out. published: network, sigma, accuracy of a paper, dashed
+    black lines with a marker of its own per network.
     """
     figure, axis = plt.subplots(figsize=(10, 4.8), layout="constrained")
     _network_lines(axis, table, "accuracy", band=("low", "high"))
@@ -41,16 +44,21 @@ def accuracy_curves(table: pd.DataFrame, title: str, published: pd.DataFrame | N
     return figure
 
 
-def reliability(table: pd.DataFrame, title: str) -> Figure:
-    """Expected calibration error against sigma, a line per network.
+def calibration_curves(table: pd.DataFrame, title: str) -> Figure:
+    """How far confidence is from accuracy against sigma, a line per network: the signed gap, then the error.
 
-    table: columns network, sigma, ece in percent; a row whose sigma is NaN is left out.
+    table: columns network, sigma, gap (mean confidence minus accuracy) and ece (expected calibration error)
+    in percent; a row whose sigma is NaN is left out.
     """
-    figure, axis = plt.subplots(figsize=(10, 4.8), layout="constrained")
-    _network_lines(axis, table, "ece")
-    axis.set(xlabel=SIGMA, ylabel="expected calibration error (%)", title=title)
-    axis.set_ylim(bottom=0)
-    _legend_on_the_right(axis)
+    figure, (gaps, errors) = plt.subplots(2, 1, figsize=(10, 6.6), layout="constrained", sharex=True)
+    _network_lines(gaps, table, "gap")
+    gaps.axhline(0, color="black", lw=1, zorder=1)
+    gaps.set(ylabel="confidence - accuracy (points)")
+    _network_lines(errors, table, "ece")
+    errors.set(xlabel=SIGMA, ylabel="expected calibration error (%)")
+    errors.set_ylim(bottom=0)
+    _legend_on_the_right(gaps)
+    figure.suptitle(title)
     return figure
 
 
@@ -195,17 +203,25 @@ def transfer_map(matrix: pd.DataFrame, title: str, unit: str = "accuracy (%)") -
 def flips_bar(table: pd.DataFrame, title: str) -> Figure:
     """Bars of the correctly classified images of which at least one copy at sigma 1 is misclassified.
 
-    table: columns network, flipped (such images) and images (all correctly classified ones).
+    table: columns network, flipped (such images), images (all correctly classified ones) and copies (of each
+    image), others are not shown. A line on each bar is the Wilson interval over images.
     """
     flipped, images = table["flipped"].to_numpy(), table["images"].to_numpy()
-    share = _percent(flipped, np.maximum(1, images))
+    known = [
+        metrics.accuracy_interval(np.arange(whole) < part) if whole else (0.0, np.nan, np.nan)
+        for part, whole in zip(flipped, images, strict=True)
+    ]
+    share, low, high = 100 * np.array(known).reshape(-1, 3).T
+    place, ends = np.arange(len(table)), np.fmax(share, high)
     figure, axis = plt.subplots(figsize=(9, 0.45 * len(table) + 1.8), layout="constrained")
-    bars = axis.barh(np.arange(len(table)), share, color=sns.color_palette("colorblind", 1), height=0.7)
-    texts = [f"{some:,} / {every:,}" for some, every in zip(flipped, images, strict=True)]
-    axis.bar_label(bars, texts, padding=4, fontsize=11)
-    axis.set_yticks(np.arange(len(table)), table["network"])
+    axis.barh(place, share, color=sns.color_palette("colorblind", 1), height=0.7)
+    axis.hlines(place, low, high, color="black", lw=1.5)
+    for row, y, x in zip(table.itertuples(), place, ends, strict=True):
+        text = f"{row.flipped:,} / {row.images:,} in {row.copies:,} copies"
+        axis.annotate(text, (x, y), (6, 0), textcoords="offset points", va="center", fontsize=11)
+    axis.set_yticks(place, table["network"])
     axis.invert_yaxis()
-    axis.set_xlim(0, 1.25 * max(share, default=0) or 1)  # room for the numbers
+    axis.set_xlim(0, 1.75 * max(ends, default=0) or 1)  # room for the numbers
     axis.set(xlabel="correctly classified images that sigma 1 flips (%)", title=title)
     axis.grid(axis="y", visible=False)
     axis.grid(axis="x", alpha=0.4)

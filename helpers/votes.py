@@ -1,11 +1,13 @@
 """What a classifier answered to many noisy copies of many images, and what follows from it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from helpers import metrics
 
@@ -14,20 +16,49 @@ from helpers import metrics
 class Votes:
     """What a classifier answered to N images x S sigmas x copies.
 
-    Made by `stability.votes`. sigmas: (S,) grey levels; labels, clean: (N,) true class and answer without
-    noise; counts: (N, S, K) copies answered as each class; failures: (N, S + 1) copies first misclassified at
-    each sigma, the last: never; calibration: (S, bins, 3) copies, sum of confidences and right answers by
-    confidence; sampled: (N, S, C, 3) PSNR in dB, probability of the true class and answer of C first copies.
+    Made by `stability.votes`. sigmas: (S,) grey levels; labels, clean_predictions: (N,) true class and answer
+    without noise; counts: (N, S, K) copies answered as each class; failures: (N, S + 1) copies first
+    misclassified at each sigma, the last: never; calibration: (S, bins, 3) copies, sum of confidences and
+    right answers by confidence; sampled: (N, S, C, 3) PSNR in dB, probability of the true class and answer of
+    C first copies. All counts are int64.
     """
 
     sigmas: np.ndarray
     copies: int
     labels: np.ndarray
-    clean: np.ndarray
+    clean_predictions: np.ndarray
     counts: np.ndarray
     failures: np.ndarray
     calibration: np.ndarray
     sampled: np.ndarray
+
+    @classmethod
+    def merged(
+        cls,
+        sigmas: np.ndarray,
+        copies: int,
+        labels: np.ndarray,
+        parts: Iterable[tuple[slice, dict[str, np.ndarray]]],
+    ) -> "Votes":
+        """Votes of runs of copies of blocks of images, added up as they come: none is kept.
+
+        parts: the images of a block, and the fields of one run of their copies; what does not depend on the
+        copies (clean_predictions), and sampled, in the first run only.
+        """
+        fields: dict[str, np.ndarray] = {}
+        for images, part in parts:
+            for name, values in part.items():
+                by_image = name != "calibration"
+                if name not in fields:
+                    shape = (len(labels), *values.shape[1:]) if by_image else values.shape
+                    fields[name] = np.zeros(shape, values.dtype)
+                fields[name][images if by_image else ...] += values
+        return cls(sigmas, copies, labels, **fields)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Which images are answered rightly without noise, (N,) bool."""
+        return self.clean_predictions == self.labels
 
     @property
     def hits(self) -> np.ndarray:
@@ -36,16 +67,20 @@ class Votes:
 
     def shares(self, sigmas: Sequence[float] | None = None) -> np.ndarray:
         """Share of the copies answered rightly, (N, S): at all sigmas, or those given."""
-        chosen = range(len(self.sigmas)) if sigmas is None else [self._place(sigma) for sigma in sigmas]
-        return self.hits[:, chosen] / self.copies
+        return self.hits[:, self._places(sigmas)] / self.copies
 
     def accuracy(self, groups: ArrayLike | None = None, *, only_correct: bool = False) -> pd.DataFrame:
         """Accuracy at every sigma: sigma, the columns of `metrics.accuracy_row`, copies.
 
-        only_correct: only images answered rightly without noise, as in the restoration paper.
+        The first row is sigma 0, the images themselves, which count as one copy each. only_correct: only
+        images answered rightly without noise, as in the restoration paper; sigma 0, 100 % then, is left out.
         """
         rows = [self.overall([sigma], groups, only_correct=only_correct) for sigma in self.sigmas]
-        return pd.DataFrame({"sigma": self.sigmas}).join(pd.DataFrame(rows))
+        table = pd.DataFrame({"sigma": self.sigmas}).join(pd.DataFrame(rows))
+        if only_correct:
+            return table
+        clean = {"sigma": 0.0} | metrics.accuracy_row(self.right, groups) | {"copies": 1}
+        return pd.concat([pd.DataFrame([clean]), table], ignore_index=True)
 
     def overall(
         self,
@@ -58,67 +93,93 @@ class Votes:
 
         NaN where only_correct leaves no image.
         """
-        if groups is not None and len(groups) != len(self.labels):
-            raise ValueError(
-                f"{len(self.labels)} images but {len(groups)} groups: every image needs its group"
-            )
-        kept = self.clean == self.labels if only_correct else np.ones(len(self.labels), bool)
+        groups = self._grouped(groups)
+        kept = self.right if only_correct else np.ones(len(self.labels), bool)
         if not kept.any():
             nothing = dict.fromkeys(("accuracy", "low", "high", "track_low", "track_high"), np.nan)
             return nothing | {"images": 0, "copies": self.copies}
-        groups = None if groups is None else np.asarray(groups)[kept]
+        groups = None if groups is None else groups[kept]
         return metrics.mean_row(self.shares(sigmas)[kept].mean(1), groups) | {"copies": self.copies}
 
     def class_report(self, class_names: Sequence[str], sigmas: Sequence[float] | None = None) -> pd.DataFrame:
-        """Precision and recall of every class over all copies, as in Tables 2 to 6."""
-        chosen = range(len(self.sigmas)) if sigmas is None else [self._place(sigma) for sigma in sigmas]
-        confusion = np.zeros((self.counts.shape[-1],) * 2, np.int64)
-        np.add.at(confusion, self.labels, self.counts[:, chosen].sum(1, dtype=np.int64))
-        return metrics.class_report(confusion, class_names)
+        """Precision and recall of every class over all copies, as in Tables 2 to 6.
 
-    def flips(self, sigma: float) -> tuple[int, int]:
-        """Images right without noise of which a copy at sigma is wrong, and all that are right without."""
-        right = self.clean == self.labels
-        flipped = self.hits[:, self._place(sigma)] < self.copies
-        return int((flipped & right).sum()), int(right.sum())
+        Columns class, name, precision, recall, f1, copies (of the class, at all these sigmas); NaN as in
+        `metrics.per_class_report`.
+        """
+        report = metrics.class_report(self._confusion(sigmas), class_names)
+        return report.rename(columns={"images": "copies"})
+
+    def class_counts(self, classes: int, sigmas: Sequence[float] | None = None) -> np.ndarray:
+        """Copies of every true class that are wrong, and all of them: (classes, 2).
+
+        Raises ValueError where the votes are for another number of classes.
+        """
+        confusion = self._confusion(sigmas)
+        if classes != len(confusion):
+            raise ValueError(f"the votes are for {len(confusion)} classes, not {classes}")
+        every = confusion.sum(1)
+        return np.stack([every - np.diag(confusion), every], axis=1)
+
+    def flips(self, sigma: float) -> dict[str, int]:
+        """What noise of one sigma makes wrong of the images that are right without noise.
+
+        flipped: such images of which a copy is wrong; images: all of them; flipped_copies: their copies that
+        are wrong; copies: all copies of them.
+        """
+        wrong = self.copies - self.hits[self.right, self._place(sigma)]
+        images = {"flipped": int((wrong > 0).sum()), "images": len(wrong)}
+        return images | {"flipped_copies": int(wrong.sum()), "copies": len(wrong) * self.copies}
 
     def thresholds(self, share: float) -> np.ndarray:
         """Sigma by which a share of the copies has failed, (N,): 0 if wrong without noise, inf if never."""
-        found = metrics.failure_threshold(self.failures, self.sigmas, share)
-        return np.where(self.clean == self.labels, found, 0.0)
+        return metrics.failure_threshold(*self._from_zero(), share)
 
-    def threshold_table(self, shares: Sequence[float] = (0.05, 0.5), *, seed: int = 0) -> pd.DataFrame:
+    def threshold_table(self, shares: Sequence[float] = (0.05, 0.5)) -> pd.DataFrame:
         """`thresholds` of every image with 95 % intervals over its copies.
 
         Columns image, label, share, threshold, low, high.
         """
-        parts, failures = [], self.failures.astype(np.int64)  # NumPy draws from no sums of unsigned counts
+        parts = []
         for share in shares:
-            reach = metrics.failure_threshold_interval(failures, self.sigmas, share, seed=seed)
-            low, high = np.where((self.clean == self.labels)[:, None], reach, 0.0).T
+            reach = metrics.failure_threshold_interval(self.failures, self.sigmas, share)
+            low, high = np.where(
+                self.right[:, None], reach, 0.0
+            ).T  # without noise, nothing is left to chance
             columns = {"image": np.arange(len(self.labels)), "label": self.labels, "share": share}
-            parts.append(
-                pd.DataFrame(columns | {"threshold": self.thresholds(share), "low": low, "high": high})
-            )
+            columns |= {"threshold": self.thresholds(share), "low": low, "high": high}
+            parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True)
 
-    def class_threshold_table(self, class_names: Sequence[str], share: float = 0.05) -> pd.DataFrame:
-        """Sigma by which a share of a class's copies has failed: class, name, threshold, low, high, images.
+    def class_threshold_table(
+        self,
+        class_names: Sequence[str],
+        shares: Sequence[float] = (0.05, 0.5),
+        groups: ArrayLike | None = None,
+    ) -> pd.DataFrame:
+        """Sigma by which a share of a class's copies has failed.
 
-        Intervals: bootstrap over the images of the class. Classes without an image are left out.
+        Columns class, name, share, threshold, low, high, images. All copies of an image that is wrong without
+        noise have failed at sigma 0. Intervals: bootstrap over the images of the class, or over whole groups
+        (N,). Classes without an image are left out.
         """
-        rows = []
-        for label in np.unique(self.labels):
-            failures = self.failures[self.labels == label]
-            found = metrics.group_failure_threshold(failures, self.sigmas, share)
+        groups, rows = self._grouped(groups), []
+        failures, sigmas = self._from_zero()
+        for share, label in product(shares, np.unique(self.labels)):
+            members = self.labels == label
+            tracks = None if groups is None else groups[members]
+            found = metrics.group_failure_threshold(failures[members], sigmas, share, tracks)
             columns = dict(zip(("threshold", "low", "high"), found, strict=True))
-            rows.append({"class": label, "name": class_names[label]} | columns | {"images": len(failures)})
+            named = {"class": label, "name": class_names[label], "share": share}
+            rows.append(named | columns | {"images": members.sum()})
         return pd.DataFrame(rows)
 
-    def certified_table(self, radius: float = 50.0) -> pd.DataFrame:
-        """What is certified at every sigma: share of images (%) at all and up to a radius, median radius.
+    def certified_table(self) -> pd.DataFrame:
+        """What is certified at every sigma: share of images (%) with a radius above 0, and the radii in L2.
 
-        Radii are L2 norms in grey levels, see `radii`.
+        Columns sigma, copies, certified, median_radius and radius_90 (the 90th percentile) over all images,
+        largest (the radius of an image all of whose copies are right: so many certify no more), images.
+        Radii in grey levels, see `radii`.
         """
         radii = self.radii()
         return pd.DataFrame(
@@ -126,19 +187,50 @@ class Votes:
                 "sigma": self.sigmas,
                 "copies": self.copies,
                 "certified": 100 * (radii > 0).mean(0),
-                f"certified_{radius:g}": 100 * (radii >= radius).mean(0),
                 "median_radius": np.median(radii, 0),
+                "radius_90": np.quantile(radii, 0.9, axis=0),
+                "largest": certified_radius(self.copies, self.copies, self.sigmas),
                 "images": len(radii),
             }
         )
 
     def radii(self, alpha: float = 0.001) -> np.ndarray:
-        """Certified L2 radius of the majority vote in grey levels, (N, S), see `metrics.certified_radius`."""
-        return metrics.certified_radius(self.hits, self.copies, self.sigmas, alpha=alpha)
+        """Certified L2 radius of the majority vote in grey levels, (N, S), see `certified_radius`."""
+        return certified_radius(self.hits, self.copies, self.sigmas, alpha=alpha)
 
-    def calibration_error(self) -> np.ndarray:
-        """Expected calibration error at every sigma, (S,) in [0, 1]."""
-        return metrics.expected_calibration_error(self.calibration)
+    def calibration_table(self) -> pd.DataFrame:
+        """How far confidence is from accuracy at every sigma, in percent.
+
+        Columns sigma, accuracy, confidence, gap, ece. gap: mean confidence minus accuracy, above 0 for a
+        classifier too sure of itself; ece: see `expected_calibration_error`.
+        """
+        copies, *sums = self.calibration.sum(1).T
+        confidence, right = (100 * part / copies for part in sums)
+        ece = 100 * expected_calibration_error(self.calibration)
+        columns = {"accuracy": right, "confidence": confidence, "gap": confidence - right, "ece": ece}
+        return pd.DataFrame({"sigma": self.sigmas} | columns)
+
+    def _confusion(self, sigmas: Sequence[float] | None) -> np.ndarray:
+        """Copies by true and predicted class at several sigmas, (K, K)."""
+        confusion = np.zeros((self.counts.shape[-1],) * 2, np.int64)
+        np.add.at(confusion, self.labels, self.counts[:, self._places(sigmas)].sum(1))
+        return confusion
+
+    def _from_zero(self) -> tuple[np.ndarray, np.ndarray]:
+        """`failures` (N, S + 2) and `sigmas` (S + 1,) from 0 on, where every copy of a wrong image fails."""
+        wrong = np.where(self.right, 0, self.copies)[:, None]
+        later = np.where(self.right[:, None], self.failures, 0)
+        return np.concatenate([wrong, later], axis=1), np.array([0, *self.sigmas])
+
+    def _grouped(self, groups: ArrayLike | None) -> np.ndarray | None:
+        if groups is not None and len(groups) != len(self.labels):
+            raise ValueError(
+                f"{len(self.labels)} images but {len(groups)} groups: every image needs its group"
+            )
+        return None if groups is None else np.asarray(groups)
+
+    def _places(self, sigmas: Sequence[float] | None) -> list[int]:
+        return list(range(len(self.sigmas))) if sigmas is None else [self._place(sigma) for sigma in sigmas]
 
     def _place(self, sigma: float) -> int:
         found = np.flatnonzero(self.sigmas == sigma)
@@ -146,3 +238,31 @@ class Votes:
             known = ", ".join(f"{known:g}" for known in self.sigmas)
             raise ValueError(f"sigma {sigma:g} was not measured: there is {known}")
         return int(found[0])
+
+
+def expected_calibration_error(calibration: ArrayLike) -> np.ndarray:
+    """Mean gap of confidence and accuracy over bins (Guo et al. 2017, equation 3): (S,) in [0, 1].
+
+    calibration: (S, BINS, 3), in every bin of confidence the number of copies, the sum of their confidence
+    and the number that are right. NaN where a sigma has no copies.
+    """
+    copies, confidence, right = np.moveaxis(np.asarray(calibration, float), -1, 0)
+    gaps, whole = np.abs(right - confidence).sum(-1), copies.sum(-1)  # a bin weighs its copies
+    return np.divide(gaps, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+
+
+def certified_radius(hits: ArrayLike, copies: int, sigma: ArrayLike, *, alpha: float = 0.001) -> np.ndarray:
+    """L2 radius around an image within which the majority vote under noise of sigma is right, in its unit.
+
+    hits: votes for the true class among independent copies, any shape. Cohen, Rosenfeld and Kolter 2019,
+    Theorem 1 with the Clopper-Pearson bound of Section 3.2, which fails with probability alpha at most; 0
+    without a certain majority. The class is the true one, not the one voted for: no second sample is needed.
+    Clipping and rounding of the copies count as parts of the classifier.
+    """
+    hits = np.asarray(hits)
+    if ((hits < 0) | (hits > copies)).any():
+        raise ValueError(f"{hits.min()} to {hits.max()} hits of {copies} copies: none below 0 or above all")
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha {alpha:g}: a probability of error must lie between 0 and 1")
+    bound = np.where(hits > 0, stats.beta.ppf(alpha, np.maximum(hits, 1), copies - hits + 1), 0)
+    return sigma * stats.norm.ppf(np.maximum(bound, 0.5))

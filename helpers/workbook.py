@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,23 +31,27 @@ class Workbook:
         """Return what a notebook's results would rest on if it ran now."""
         notebook = self.notebooks[stem]
         code = "\n".join(text for kind, text, _ in notebook.source if kind == "code")
-        published = sorted((notebook.path.parents[1] / "data" / "published").glob("*.csv"))
-        return {
+        root = notebook.path.parents[1]
+        published = sorted((root / "data" / "published").glob("*.csv"))
+        named = {name: _file(value, root) for name, value in self.parameters[stem].items()}
+        files = {name: outputs.sha256(path) for name, path in named.items() if path}
+        current = {
             "parameters": self.parameters[stem],
             "notebook": hashlib.sha256(json.dumps(notebook.source).encode()).hexdigest(),
             "helpers": {path.name: outputs.sha256(path) for path in notebook.modules()},
             "published": {path.name: outputs.sha256(path) for path in published if path.stem in code},
             "data": self.data,
         }
+        return current | ({"files": files} if files else {})  # unchanged where no file is named
 
     def why(self, stem: str) -> str | None:
         """Return why a notebook has to run again, None when its results are up to date."""
         if not self.done(stem).is_file():
             return "not finished yet" if self.inputs(stem).is_file() else "never ran"
-        before, now = _read(self.inputs(stem)), self.current(stem)
+        before, now = ({"files": {}} | said for said in (_read(self.inputs(stem)), self.current(stem)))
         changed = [name for key in now for name in _changed(key, before.get(key), now[key])]
         if changed:
-            return f"changed: {', '.join(changed)}"
+            return f"changed: {', '.join(dict.fromkeys(changed))}"
         lost = [name for name, digest in _read(self.done(stem)).items() if self._lost(name, digest)]
         if lost:
             return f"missing or overwritten: {', '.join(lost)}"
@@ -82,6 +87,14 @@ def assemble(
     common = {"profile": profile, "dataset": dataset}
     given = {stem: common | own for stem, own in parameters.items()}
     return Workbook(notebooks, given, outputs.folder(profile, dataset), data)
+
+
+def _file(value: object, root: Path) -> Path | None:
+    """The file that a parameter names, relative to the project, if it names one."""
+    if not isinstance(value, str):
+        return None
+    path = root / os.path.expanduser(value)
+    return path if os.path.isfile(path) else None  # False too for text that no path can be
 
 
 def _changed(key: str, before: object, now: object) -> list[str]:

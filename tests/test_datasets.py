@@ -150,11 +150,47 @@ def test_a_part_keeps_the_shares_of_the_classes(count):
     whole = datasets.ImageSet(
         np.zeros((100, 1, 1, 3), np.uint8), labels, np.arange(100), ("a", "b", "c"), np.zeros((100, 2))
     )
-    shares = np.bincount(datasets._part(whole, count, seed=0).labels, minlength=3)
+    shares = np.bincount(whole.part(count, seed=0).labels, minlength=3)
     assert shares.sum() == count
     assert shares.min() >= 1
     if count > 10:
         assert np.abs(shares - np.array([70, 25, 5]) * count / 100).max() < 1
+
+
+def tracks_of(*frames, classes=2):
+    """Images of so many tracks with these numbers of frames each, in every class; their pixels count them."""
+    labels = np.repeat(np.arange(classes), sum(frames))
+    groups = np.repeat(np.arange(classes * len(frames)), np.tile(frames, classes))
+    images = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1, 1) * np.ones((1, 1, 3), np.uint8)
+    return datasets.ImageSet(images, labels, groups, ("a", "b"), np.full((len(labels), 2), 9))
+
+
+def test_a_part_has_whole_tracks_but_one_of_each_class_in_their_order():
+    whole = tracks_of(4, 4, 4, 4)
+    part = whole.part(20, seed=3)
+    _, frames = np.unique(part.groups, return_counts=True)
+    assert len(part) == 20 and sorted(frames) == [2, 2, 4, 4, 4, 4]
+    places = part.images[:, 0, 0, 0]
+    assert (np.diff(places) > 0).all()
+    for name in ("labels", "groups", "sizes"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[places])
+    again, other = (whole.part(20, seed=seed).images for seed in (3, 4))
+    np.testing.assert_array_equal(again, part.images)
+    assert not np.array_equal(other, part.images)
+
+
+def test_a_part_of_everything_is_the_set_itself_and_of_nothing_is_empty():
+    whole = tracks_of(2, 3)
+    assert all(whole.part(count, seed=0) is whole for count in (None, 10, 11))
+    assert len(whole.part(0, seed=0)) == 0
+    with pytest.raises(DataError, match="count is -1: a part needs 0 images or more"):
+        whole.part(-1, seed=0)
+
+
+def test_a_part_of_the_test_set_is_what_loading_takes(load, gtsrb_root):
+    everything, few = (load("gtsrb", 6, root=gtsrb_root, test_images=count).test for count in (None, 4))
+    for one, other in zip(arrays(everything.part(4, seed=0)), arrays(few), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_split_by_group():
@@ -188,6 +224,28 @@ def test_a_folder_per_class_is_split_in_three(load, tmp_path):
     assert len(load(name, 8).train) == 29
 
 
+def test_a_folder_joined_again_is_in_the_order_of_its_files(load, tmp_path):
+    folder = write_tree(tmp_path / "pets", class_folders(("s2", "s10"), images=20))
+    splits = load(f"folder:{folder}", 12, "crop_or_pad")
+    whole = splits.joined()
+    assert whole.class_names == ("s2", "s10") and len(whole) == sum(map(len, splits)) == 40
+    np.testing.assert_array_equal(whole.labels, [0] * 20 + [1] * 20)
+    expected = [picture(100 * label + index) for label in range(2) for index in range(20)]
+    np.testing.assert_array_equal(whole.images[:, :, 1:11], expected)
+    np.testing.assert_array_equal(whole.groups, np.arange(40))
+    np.testing.assert_array_equal(whole.sizes, [[12, 10]] * 40)
+
+
+def test_joining_keeps_tracks_and_their_frames_in_order(load, gtsrb_root):
+    splits = load("gtsrb", 12, "crop_or_pad", gtsrb_root)
+    whole = splits.joined()
+    assert (np.diff(whole.groups) >= 0).all()
+    for part in splits:
+        chosen = np.isin(whole.groups, part.groups)
+        order = np.argsort(part.groups, kind="stable")
+        assert_equal([whole.subset(chosen)], [part.subset(order)])
+
+
 def test_signs_are_keyed_by_how_many_are_rendered(load):
     splits = load("signs", 8, "roi", train_images=400, test_images=60)
     assert len(splits.train) + len(splits.validation) == 400
@@ -196,8 +254,13 @@ def test_signs_are_keyed_by_how_many_are_rendered(load):
     assert len(more.train) + len(more.validation) == 600
     digests = {splits.digest, more.digest, load("signs", 8, "roi", train_images=400, test_images=60).digest}
     assert len(digests) == 2
-    for kind in ("images", "labels", "sizes"):  # the training set's size does not change the test set
-        np.testing.assert_array_equal(getattr(more.test, kind), getattr(splits.test, kind))
+    fewest = load("signs", 8, "roi", train_images=1, test_images=60)
+    assert [len(part) for part in fewest] == [1, 0, 60]
+    for other in (more, fewest):  # the training set's size does not change the test set
+        for kind in ("images", "labels", "sizes"):
+            np.testing.assert_array_equal(getattr(other.test, kind), getattr(splits.test, kind))
+        first, tracks = other.test.groups[0], splits.test.groups - splits.test.groups[0]
+        np.testing.assert_array_equal(other.test.groups - first, tracks)
 
 
 def test_signs_are_split_by_track_and_cut_at_their_box(load):

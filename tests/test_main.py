@@ -173,6 +173,12 @@ def test_list_says_title_and_state(project, first_run):
     assert said.splitlines()[-1].endswith("outputs/quick-gtsrb")
 
 
+def test_the_folder_of_a_data_set_is_seen_from_the_caller(project):
+    status, said = call(project, "list", "--dataset", "folder:../my pets")
+    assert status == 0
+    assert f"data set folder:{project.parent}/my pets: outputs/quick-folder-my-pets-" in said
+
+
 def test_the_runner_does_not_import_tensorflow():
     code = "import sys, helpers.__main__, helpers.machine; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

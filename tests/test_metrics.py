@@ -78,6 +78,15 @@ def test_wilson_interval_against_published_numbers(right, count, low, high):
     )
 
 
+@pytest.mark.parametrize(("right", "count"), [(0, 7), (7, 7), (3, 8), (12_000, 12_630)])
+def test_wilson_interval_against_scipy(right, count):
+    for level in (0.95, 0.8):
+        expected = stats.binomtest(right, count).proportion_ci(level, method="wilson")
+        ends = metrics.accuracy_interval(np.arange(count) < right, level=level)[1:]
+        np.testing.assert_allclose(ends, expected, atol=1e-12)
+        assert 0 <= ends[0] < ends[1] <= 1
+
+
 def test_interval_of_another_level():
     correct = np.arange(200) < 150
     _, low, high = metrics.accuracy_interval(correct)
@@ -127,6 +136,16 @@ def test_interval_by_group_is_the_same_in_every_run_and_order():
     assert metrics.accuracy_interval(correct, groups, seed=1) != first
     order = rng.permutation(300)
     assert metrics.accuracy_interval(correct[order], groups[order]) == first
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_interval_by_group_has_a_width_where_all_images_are_right_or_all_wrong(right):
+    correct, groups = np.full(60, right), np.arange(60) // 6
+    of_ten = metrics.accuracy_interval(np.full(10, right))
+    np.testing.assert_allclose(metrics.accuracy_interval(correct, groups), of_ten)
+    assert of_ten[2] - of_ten[1] > 0.25
+    with pytest.raises(ValueError, match="60 images but 10 groups"):
+        metrics.accuracy_interval(correct, groups[:10])
 
 
 def test_an_accuracy_of_no_images_is_refused():
@@ -227,6 +246,17 @@ def test_row_of_means_has_the_columns_of_accuracies():
     assert np.isnan(metrics.mean_row(shares)["track_low"])
 
 
+@pytest.mark.parametrize("share", [0, 0.25, 1])
+def test_row_of_equal_means_has_the_wilson_interval_of_its_images_and_of_its_groups(share):
+    row = metrics.mean_row([share] * 20, np.arange(20) // 5)
+    for ends, count in ((("low", "high"), 20), (("track_low", "track_high"), 4)):
+        expected = stats.binomtest(int(share * count), count).proportion_ci(0.95, method="wilson")
+        np.testing.assert_allclose([row[end] for end in ends], 100 * np.array(expected), atol=1e-9)
+    nearly = metrics.mean_row([share] * 19 + [0.5], np.arange(20) // 5)
+    assert nearly["high"] - nearly["low"] < row["high"] - row["low"]
+    assert row["accuracy"] == 100 * share and row["images"] == 20
+
+
 @pytest.mark.parametrize("shares", [[0.5, 1.01], [-0.2, 1], [np.inf, 0]])
 def test_row_of_means_refuses_what_is_no_share(shares):
     with pytest.raises(ValueError, match=rf"shares from {min(shares):g} to {max(shares):g}: .* in \[0, 1\]"):
@@ -279,9 +309,16 @@ def test_per_class_report_by_hand():
     assert list(report) == ["class", "name", "precision", "recall", "f1", "images"]
     assert list(report["name"]) == list(NAMES)
     assert list(report["images"]) == [4, 2, 4, 0]
-    np.testing.assert_allclose(report["precision"], [2 / 3, 1 / 4, 1, 0])
-    np.testing.assert_allclose(report["recall"], [1 / 2, 1 / 2, 3 / 4, 0])
-    np.testing.assert_allclose(report["f1"], [4 / 7, 1 / 3, 6 / 7, 0])
+    np.testing.assert_allclose(report["precision"], [2 / 3, 1 / 4, 1, np.nan])
+    np.testing.assert_allclose(report["recall"], [1 / 2, 1 / 2, 3 / 4, np.nan])
+    np.testing.assert_allclose(report["f1"], [4 / 7, 1 / 3, 6 / 7, np.nan])
+
+
+def test_per_class_report_of_classes_never_predicted_and_without_images():
+    report = metrics.per_class_report([0, 0, 1], [0, 3, 0], NAMES)
+    np.testing.assert_allclose(report["precision"], [1 / 2, 0, np.nan, 0])  # class 3 only by mistake
+    np.testing.assert_allclose(report["recall"], [1 / 2, 0, np.nan, np.nan])
+    np.testing.assert_allclose(report["f1"], [1 / 2, 0, np.nan, 0])
 
 
 def test_class_report_of_counts_against_scikit_learn():
@@ -290,7 +327,7 @@ def test_class_report_of_counts_against_scikit_learn():
     predicted = np.where(rng.random(700) < 0.6, labels, rng.integers(0, 8, 700))
     counts = metrics.confusion(labels, predicted, 10)  # class 9 never occurs, class 8 by being right only
     report = metrics.class_report(counts, [f"sign {i}" for i in range(10)])
-    expected = precision_recall_fscore_support(labels, predicted, labels=np.arange(10), zero_division=0)
+    expected = precision_recall_fscore_support(labels, predicted, labels=np.arange(10), zero_division=np.nan)
     np.testing.assert_allclose(report[["precision", "recall", "f1", "images"]].T, expected, rtol=1e-14)
     pd.testing.assert_frame_equal(report, metrics.per_class_report(labels, predicted, report["name"]))
 
@@ -412,6 +449,12 @@ def test_failure_threshold_of_a_sweep_that_starts_at_zero():
     )
 
 
+def test_failure_threshold_is_zero_where_the_share_has_failed_without_noise():
+    failures = [[50, 0, 0, 50], [20, 60, 0, 20], [20, 0, 0, 80]]
+    found = metrics.failure_threshold(failures, [0, 10, 20], 0.5)
+    np.testing.assert_allclose(found, [0, 5, np.inf])  # from 20 % at 0 to 80 % at 10
+
+
 @pytest.mark.parametrize(
     ("failures", "sigmas", "share", "message"),
     [
@@ -429,42 +472,54 @@ def test_failure_thresholds_refuse_what_does_not_fit(failures, sigmas, share, me
             measure(failures, sigmas, share)
 
 
-def test_failure_threshold_interval_is_a_bootstrap_over_copies():
-    row = np.array([20, 25, 30, 25])
-    low, high = metrics.failure_threshold_interval([row], SIGMAS, 0.5)[0]
-    drawn = np.random.default_rng(6).choice(np.repeat(np.arange(4), row), (4000, 100))
-    resampled = (drawn[..., None] == np.arange(4)).sum(1)
-    expected = np.quantile(metrics.failure_threshold(resampled, SIGMAS, 0.5), [0.025, 0.975])
-    np.testing.assert_allclose([low, high], expected, atol=1)
-    assert low < metrics.failure_threshold([row], SIGMAS, 0.5)[0] < high
+def test_failure_threshold_interval_is_that_of_exact_binomial_bounds():
+    failures, _ = histograms(60, copies=37)
+    for share, level in ((0.05, 0.95), (0.5, 0.8), (1, 0.95)):
+        found = metrics.failure_threshold_interval(failures, SIGMAS, share, level=level)
+        for row, ends in zip(failures, found, strict=True):
+            tests = [stats.binomtest(int(k), 37) for k in np.cumsum(row)[:-1]]
+            bounds = [test.proportion_ci(level, method="exact") for test in tests]
+            for end, curve in zip(ends, ([b.high for b in bounds], [b.low for b in bounds]), strict=True):
+                if curve[-1] < share:
+                    assert end == np.inf
+                else:
+                    np.testing.assert_allclose(np.interp(end, [0, *SIGMAS], [0, *curve]), share, rtol=1e-6)
+                    assert np.interp(end - 0.01, [0, *SIGMAS], [0, *curve]) < share
+
+
+def test_failure_threshold_interval_holds_the_threshold_and_narrows_with_the_copies():
+    failures, _ = histograms(300, copies=50)
+    for share in (0.05, 0.5):
+        threshold = metrics.failure_threshold(failures, SIGMAS, share)
+        low, high = metrics.failure_threshold_interval(failures, SIGMAS, share).T
+        assert (low <= threshold).all() and (threshold <= high).all()
+        assert (low < high)[np.isfinite(low)].all()
+        closer, below = metrics.failure_threshold_interval(20 * failures, SIGMAS, share).T
+        np.testing.assert_allclose(metrics.failure_threshold(20 * failures, SIGMAS, share), threshold)
+        assert (closer >= low).all() and (below <= high).all()
+        finite = np.isfinite(high)
+        narrower = (below[finite] - closer[finite]) / (high[finite] - low[finite])
+        assert np.median(narrower) < 0.35  # about 1 / sqrt(20)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5])
-def test_failure_threshold_interval_covers_the_truth_about_as_often_as_it_says(share):
-    failures, chances = histograms(400)
+def test_failure_threshold_interval_covers_the_truth_as_often_as_it_says_or_more(share):
+    failures, chances = histograms(1000)
     truth = metrics.failure_threshold(chances, SIGMAS, share)
-    low, high = metrics.failure_threshold_interval(failures, SIGMAS, share, level=0.9, resamples=300).T
-    assert 0.84 < ((low <= truth) & (truth <= high)).mean() < 0.97
+    low, high = metrics.failure_threshold_interval(failures, SIGMAS, share, level=0.9).T
+    assert 0.89 < ((low <= truth) & (truth <= high)).mean() < 0.99
 
 
-def test_failure_threshold_interval_may_end_at_infinity():
-    failures = [[0, 0, 0, 100], [0, 1, 3, 96], [90, 0, 0, 10], [0, 0, 100, 0]]
+def test_failure_threshold_interval_may_end_at_infinity_and_keeps_a_width_at_the_border():
+    failures = [[0, 0, 0, 100], [0, 1, 3, 96], [90, 0, 0, 10], [0, 0, 100, 0], [0, 0, 0, 9]]
     ends = metrics.failure_threshold_interval(failures, SIGMAS, 0.05)
-    assert np.isinf(ends[0]).all()
+    assert (ends[0] == np.inf).all()  # of a hundred copies without failure, less than 5 % can fail
     assert 10 < ends[1, 0] < 40 and ends[1, 1] == np.inf
     assert 0 < ends[2, 0] < 10 * 0.05 / 0.9 < ends[2, 1] < 1
-    np.testing.assert_allclose(ends[3], 21)  # every resample is the same
+    none, every = 1 - 0.025 ** (1 / 100), 0.025 ** (1 / 100)  # upper bound of none, lower bound of all
+    np.testing.assert_allclose(ends[3], 20 + 20 * np.array([(0.05 - none) / (1 - none), 0.05 / every]))
+    assert ends[4].tolist() == [pytest.approx(10 * 0.05 / (1 - 0.025 ** (1 / 9))), np.inf]  # too few copies
     assert metrics.failure_threshold_interval(np.zeros((0, 4), int), SIGMAS, 0.05).shape == (0, 2)
-
-
-def test_failure_threshold_interval_is_the_same_in_pieces(monkeypatch):
-    failures, _ = histograms(13)
-    whole = metrics.failure_threshold_interval(failures, SIGMAS, 0.3, resamples=50, seed=4)
-    for draws in (1, 777):
-        monkeypatch.setattr(metrics, "DRAWS_AT_ONCE", draws)
-        pieces = metrics.failure_threshold_interval(failures, SIGMAS, 0.3, resamples=50, seed=4)
-        np.testing.assert_array_equal(pieces, whole)
-    assert (metrics.failure_threshold_interval(failures, SIGMAS, 0.3, resamples=50) != whole).any()
 
 
 def test_failure_threshold_of_a_set_pools_its_copies_and_draws_its_images():
@@ -500,84 +555,6 @@ def test_failure_threshold_of_a_set_may_be_infinite():
     assert metrics.group_failure_threshold(once, SIGMAS, 0.5) == (5, 5, 5)
     with pytest.raises(ValueError, match="without copies"):
         metrics.group_failure_threshold(np.zeros((0, 4)), SIGMAS, 0.5)
-
-
-# Calibration
-
-
-def test_calibration_error_by_hand():
-    bins = [[0, 0, 0], [10, 4, 5], [30, 27, 15]]  # gaps 0.1 of 10 copies, 0.4 of 30
-    assert metrics.expected_calibration_error([bins]) == pytest.approx([(10 * 0.1 + 30 * 0.4) / 40])
-
-
-def test_calibration_error_of_the_extremes():
-    perfect, sure_and_wrong, nothing = [[8, 2, 2], [4, 3, 3]], [[0, 0, 0], [5, 5, 0]], [[0, 0, 0]] * 2
-    found = metrics.expected_calibration_error([perfect, sure_and_wrong, nothing])
-    np.testing.assert_allclose(found, [0, 1, np.nan])
-
-
-def test_calibration_error_against_the_definition():
-    rng = np.random.default_rng(9)
-    confidence = rng.random((3, 500))
-    right = rng.random((3, 500)) < confidence ** np.array([[1], [2], [4]])  # ever more overconfident
-    bins = (10 * confidence).astype(int)
-    calibration, expected = np.zeros((3, 10, 3)), np.zeros(3)
-    for sigma in range(3):
-        for number in range(10):
-            inside = bins[sigma] == number
-            sure, true = confidence[sigma, inside], right[sigma, inside]
-            calibration[sigma, number] = inside.sum(), sure.sum(), true.sum()
-            expected[sigma] += inside.mean() * abs(true.mean() - sure.mean())
-    found = metrics.expected_calibration_error(calibration)
-    np.testing.assert_allclose(found, expected)
-    assert found[0] < 0.1 < found[1] < found[2] < 1
-
-
-# Certificates
-
-
-def test_certified_radius_has_the_exact_lower_bound():
-    for copies, alpha in ((100, 0.001), (37, 0.05)):
-        hits = np.arange(copies + 1)
-        radius = metrics.certified_radius(hits, copies, 25.0, alpha=alpha)
-        tests = [stats.binomtest(k, copies, alternative="greater") for k in hits.tolist()]
-        lower = np.array([test.proportion_ci(1 - alpha, method="exact").low for test in tests])
-        np.testing.assert_allclose(radius, np.where(lower > 0.5, 25 * stats.norm.ppf(lower), 0), atol=1e-9)
-        assert (np.diff(radius) >= 0).all() and (radius[: copies // 2 + 1] == 0).all() and radius[-1] > 0
-
-
-def test_certified_radius_of_unanimous_votes():
-    # all of n votes: p is the n-th root of alpha
-    expected = 12 * stats.norm.ppf(0.001 ** (1 / 1000))
-    assert metrics.certified_radius(1000, 1000, 12) == pytest.approx(expected)
-    assert metrics.certified_radius(9, 9, 12) == 0  # too few to be certain
-    assert metrics.certified_radius(10, 10, 12) > 0
-    assert metrics.certified_radius(0, 1, 12, alpha=0.9) == 0  # the bound of no hit is 0
-
-
-@pytest.mark.parametrize("chance", [0.5, 0.7, 0.95])
-def test_certified_radius_is_too_large_as_rarely_as_it_says(chance):
-    hits = np.arange(201)
-    radius = metrics.certified_radius(hits, 200, 1.0, alpha=0.01)
-    too_large = stats.binom.pmf(hits, 200, chance)[radius > stats.norm.ppf(chance)].sum()
-    assert 0 < too_large <= 0.01
-
-
-def test_certified_radius_of_a_sweep_is_in_the_unit_of_its_sigmas():
-    hits = np.array([[99, 80, 40], [100, 100, 10]])
-    radius = metrics.certified_radius(hits, 100, SIGMAS)
-    assert radius.shape == (2, 3)
-    np.testing.assert_allclose(radius, SIGMAS * metrics.certified_radius(hits, 100, 1))
-    assert (metrics.certified_radius(hits, 100, SIGMAS, alpha=0.1) >= radius).all()
-
-
-def test_certified_radius_refuses_impossible_votes():
-    for hits, message in ([3, 101], "3 to 101 hits of 100 copies"), ([-1, 2], "-1 to 2 hits"):
-        with pytest.raises(ValueError, match=message):
-            metrics.certified_radius(hits, 100, 25)
-    for alpha in (0, 1, 5):
-        with pytest.raises(ValueError, match=f"alpha {alpha}: a probability of error"):
-            metrics.certified_radius(99, 100, 25, alpha=alpha)
 
 
 # Ensembles

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny_networks import BUILDERS, photographs, small
 
-from helpers import classifiers, model_files
+from helpers import classifiers, model_files, outputs
 from helpers.backend import keras
 
 layers = keras.layers
@@ -23,6 +23,23 @@ def test_an_own_model_with_logits_is_taken_as_it_is(tmp_path):
     images = photographs(side=11)
     loaded = model_files.load(saved(anywhere, tmp_path), 11, 4)
     np.testing.assert_array_equal(classifiers.logits(loaded, images), classifiers.logits(anywhere, images))
+
+
+def test_a_relative_path_counts_from_the_project(tmp_path, monkeypatch):
+    saved(small(), tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setattr(outputs, "ROOT", tmp_path)
+    assert model_files.load("own.keras", 8, 4).output_shape == (None, 4)
+    monkeypatch.setattr(outputs, "ROOT", tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError, match=r"no model file at .*elsewhere/own\.keras"):
+        model_files.load("own.keras", 8, 4)
+
+
+def test_the_home_folder_may_be_shortened(tmp_path, monkeypatch):
+    saved(small(), tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert model_files.load("~/own.keras", 8, 4).output_shape == (None, 4)
 
 
 def own_loss(truth, found):

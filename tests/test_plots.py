@@ -108,6 +108,18 @@ def test_per_class_draws_precision_above_recall():
     assert recall.lines[0].get_ydata().tolist() == [0.5, 1]
 
 
+def test_per_class_leaves_the_place_of_a_class_without_images_free():
+    names = ["a", "b", "c"]  # of c there is neither an image nor a prediction
+    report = metrics.per_class_report(np.array([0, 0, 1]), np.array([0, 1, 1]), names)
+    nothing = report.assign(precision=np.nan, recall=np.nan)
+    figure = plots.per_class({"clean": report, "nothing": nothing}, "t")
+    figure.canvas.draw()
+    for axis in figure.axes:
+        assert np.isnan(axis.lines[0].get_ydata()).tolist() == [False, False, True]
+        assert axis.get_xlim()[0] < 0 and axis.get_xlim()[1] > 2
+    assert np.isnan(figure.axes[0].lines[1].get_ydata()).all()
+
+
 def test_before_and_after_marks_wrong_answers_in_red():
     labels = np.array([1, 2])
     figure = plots.before_and_after(pictures(2), pictures(2), labels, labels, np.array([1, 9]), "t")

@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import fields
 
 import numpy as np
@@ -84,6 +85,10 @@ def vote(model, images=IMAGES, labels=LABELS, **options):
     )
 
 
+def fill(model, **options):
+    stability.fill(model, IMAGES, LABELS, **{"sigmas": SIGMAS, "copies": 7, "seed": 1} | options)
+
+
 def assert_same(one, other):
     for name in (field.name for field in fields(one)):
         first, second = np.asarray(getattr(one, name)), np.asarray(getattr(other, name))
@@ -142,7 +147,7 @@ def test_the_votes_are_those_of_a_plain_loop(which, request, small):
     np.testing.assert_array_equal(found.failures, failures)
     np.testing.assert_array_equal(found.calibration[..., 0::2], calibration[..., 0::2])
     np.testing.assert_allclose(found.calibration[..., 1], calibration[..., 1], rtol=1e-5)
-    np.testing.assert_array_equal(found.clean, classifiers.predictions(model, images))
+    np.testing.assert_array_equal(found.clean_predictions, classifiers.predictions(model, images))
     for copy in range(stability.SAMPLED):
         for sigma in range(4):
             psnr, score, answer = found.sampled[:, sigma, copy].T
@@ -163,6 +168,12 @@ def test_the_fields_are_standard_normal_and_unrelated():
     gaussian = [noise.gaussian(grey, 1, seed=seed, copy=copy) for seed, copy in keyed]
     both = np.concatenate([fields, np.array(gaussian).reshape(18, -1) - 128])
     assert np.abs(np.corrcoef(both) - np.eye(36)).max() < 5 / 64
+
+
+def test_the_fields_have_a_stream_apart_from_those_of_the_noise_models():
+    streams = [value for name, value in vars(noise).items() if name.isupper() and isinstance(value, int)]
+    assert {noise.GAUSSIAN, noise.SHOT} < set(streams) and len(set(streams)) == len(streams) > 3
+    assert stability._SWEEP not in streams and 0 <= stability._SWEEP < philox._STREAMS
 
 
 def test_accuracy_follows_the_normal_distribution():
@@ -199,7 +210,7 @@ def test_fewer_sigmas_change_no_number_at_those_that_stay(network):
     np.testing.assert_array_equal(some.counts, every.counts[:, 1::2])
     np.testing.assert_array_equal(some.calibration, every.calibration[1::2])
     np.testing.assert_array_equal(some.sampled, every.sampled[:, 1::2])
-    np.testing.assert_array_equal(some.clean, every.clean)
+    np.testing.assert_array_equal(some.clean_predictions, every.clean_predictions)
     assert every.hits.max() > every.hits.min()
 
 
@@ -234,7 +245,7 @@ def test_more_copies_contain_the_first_and_reuse_their_chunks(model, tmp_path, c
     assert (both.calibration >= first.calibration).all()
     np.testing.assert_array_equal(both.calibration[..., 0].sum(1), 50 * 10)
     np.testing.assert_array_equal(both.sampled, first.sampled)
-    np.testing.assert_array_equal(both.clean, first.clean)
+    np.testing.assert_array_equal(both.clean_predictions, first.clean_predictions)
 
 
 def test_nothing_that_is_kept_grows_with_the_copies(model, tmp_path, small):
@@ -247,8 +258,13 @@ def test_nothing_that_is_kept_grows_with_the_copies(model, tmp_path, small):
         images = min(4, 10 - int(path.name.split("-")[0]))
         assert shapes.pop("counts") == (images, 4, 3) and shapes.pop("failures") == (images, 5)
         assert shapes.pop("calibration") == (4, stability.BINS, 3)
-        first = {"clean": (images,), "sampled": (images, 4, stability.SAMPLED, 3)}
+        first = {"clean_predictions": (images,), "sampled": (images, 4, stability.SAMPLED, 3)}
         assert shapes == (first if "-0000-" in path.name else {})
+
+
+def test_more_copies_than_two_bytes_count(model, instant, monkeypatch):
+    monkeypatch.setattr(stability, "RUN", 2**15)
+    assert vote(model, copies=2**16).copies == 2**16
 
 
 def test_a_single_copy_is_enough(model):
@@ -338,7 +354,7 @@ def test_shards_in_any_order_are_the_whole(order, model, tmp_path, small, comput
     chunks = computed.copy()
     for number in order:
         computed.clear()
-        assert vote(model, cache=tmp_path, shard=(number, 3)) is None
+        fill(model, cache=tmp_path, shard=(number, 3))
         assert computed == chunks[number::3]
     computed.clear()
     assert_same(vote(model, cache=tmp_path), whole)
@@ -346,8 +362,21 @@ def test_shards_in_any_order_are_the_whole(order, model, tmp_path, small, comput
 
 
 def test_a_shard_without_chunks_is_no_error(model, tmp_path, computed):
-    assert vote(model, cache=tmp_path, shard=(4, 5)) is None
+    fill(model, cache=tmp_path, shard=(4, 5))
     assert computed == []
+
+
+def test_a_shard_computes_only_what_is_not_there(model, tmp_path, small, computed):
+    fill(model, cache=tmp_path, shard=(1, 2))
+    chunks = computed.copy()
+    damaged = sorted(tmp_path.rglob("*.npz"))[0]
+    damaged.write_bytes(b"")
+    computed.clear()
+    fill(model, cache=tmp_path, shard=(0, 1))
+    again = [chunk for chunk in computed if chunk in chunks]
+    assert len(computed) == 9 - len(chunks) + 1
+    assert [stability._name(chunk) for chunk in again] == [damaged.name]
+    assert fill(model, cache=tmp_path, shard=(0, 1)) is None and len(computed) == 9 - len(chunks) + 1
 
 
 @pytest.mark.parametrize(("images", "blocks"), [(1, [(0, 1)]), (8, [(0, 4), (4, 8)]), (9, [(0, 4), (4, 9)])])
@@ -363,14 +392,27 @@ def instant(monkeypatch):
     def observed(model, images, labels, sigmas, seed, chunk, advance):
         count, sigmas, classes = chunk.images[1] - chunk.images[0], len(sigmas), model.output_shape[-1]
         return {
-            "counts": np.zeros((count, sigmas, classes), np.uint16),
-            "failures": np.zeros((count, sigmas + 1), np.uint16),
+            "counts": np.zeros((count, sigmas, classes), np.int64),
+            "failures": np.zeros((count, sigmas + 1), np.int64),
             "calibration": np.zeros((sigmas, stability.BINS, 3)),
-            "clean": np.zeros(count, np.int64),
+            "clean_predictions": np.zeros(count, np.int64),
             "sampled": np.zeros((count, sigmas, stability.SAMPLED, 3), np.float32),
         }
 
     monkeypatch.setattr(stability, "_observed", observed)
+
+
+@pytest.mark.parametrize("work", [vote, lambda model, **options: fill(model, shard=(0, 1), **options)])
+def test_memory_does_not_grow_with_the_copies(work, model, tmp_path, instant, monkeypatch):
+    monkeypatch.setattr(stability, "RUN", 1)
+    monkeypatch.setattr(stability, "BINS", 5000)  # a chunk of 480 kB
+    peaks = []
+    for copies in (3, 30):
+        tracemalloc.start()
+        work(model, copies=copies, cache=tmp_path)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert 4.8e5 < peaks[0] < peaks[1] + 2e5 and peaks[1] < peaks[0] + 4.8e5
 
 
 def folders(path):
@@ -438,10 +480,10 @@ def test_a_sweep_is_a_table_of_accuracies(model, tmp_path):
     given = {"sigmas": SIGMAS, "copies": 7, "seed": 1, "cache": tmp_path}
     table = stability.sweep(model, IMAGES, LABELS, **given)
     assert table.columns.tolist() == COLUMNS
-    assert table["sigma"].tolist() == list(SIGMAS)
+    assert table["sigma"].tolist() == [0, *SIGMAS]
     hits = vote(model).hits
-    np.testing.assert_allclose(table["accuracy"], 100 * hits.sum(0) / 70)
-    assert (table["images"] == 10).all() and (table["copies"] == 7).all()
+    np.testing.assert_allclose(table["accuracy"], [90, *(100 * hits.sum(0) / 70)])
+    assert (table["images"] == 10).all() and table["copies"].tolist() == [1, 7, 7, 7, 7]
     assert (table["low"] < table["accuracy"]).all() and (table["accuracy"] < table["high"]).all()
     assert table[["track_low", "track_high"]].isna().all(axis=None)
     tracks = stability.sweep(model, IMAGES, LABELS, groups=np.arange(10) // 2, **given)
@@ -482,11 +524,7 @@ def test_the_papers_sigmas_are_those_measured_without_a_word(model, instant):
         ({"sigmas": (1, np.nan)}, r"sigmas \[1.0, nan\]: give ascending"),
         ({"sigmas": [np.nan]}, "give ascending"),
         ({"sigmas": (1, np.inf)}, r"sigmas \[1.0, inf\]: give ascending"),
-        ({"copies": 0}, "copies is 0: it must be from 1 to 65535"),
-        ({"copies": 2**16}, "copies is 65536: it must be from 1 to 65535, or the counts overflow"),
-        ({"shard": (2, 2)}, "shard 2 of 2: number them from 0 to 1"),
-        ({"shard": (-1, 2)}, "shard -1 of 2: number them from 0 to 1"),
-        ({"shard": (0, 2), "cache": None}, "a shard leaves its chunks in the cache: name a folder"),
+        ({"copies": 0}, "copies is 0: it must be at least 1"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_computed(change, message, model, tmp_path, computed):
@@ -495,6 +533,22 @@ def test_what_does_not_fit_is_refused_before_anything_is_computed(change, messag
     assert computed == [] and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"copies": 0}, "copies is 0: it must be at least 1"),
+        ({"sigmas": (2, 1)}, "give ascending"),
+        ({"shard": (2, 2)}, "shard 2 of 2: number them from 0 to 1"),
+        ({"shard": (-1, 2)}, "shard -1 of 2: number them from 0 to 1"),
+        ({"cache": None}, "a shard leaves its chunks in the cache: name a folder"),
+    ],
+)
+def test_a_shard_that_does_not_fit_is_refused(change, message, model, tmp_path, computed):
+    with pytest.raises(ValueError, match=message):
+        fill(model, **{"cache": tmp_path, "shard": (0, 2)} | change)
+    assert computed == [] and list(tmp_path.iterdir()) == []
+
+
 def test_a_model_for_any_size_takes_any_size():
     found = vote(by_grey(110, side=None), np.full((2, 5, 4, 3), 100, np.uint8), [0, 1])
-    assert found.clean.tolist() == [0, 0]
+    assert found.clean_predictions.tolist() == [0, 0]

@@ -20,8 +20,8 @@ def closed():
 
 
 def accuracies(networks=("one", "two")):
-    rows = [(n, s, 90.0 - s, 88.0 - s, 91.0 - s, s / 2) for n in networks for s in (np.nan, 4, 1, 2)]
-    return pd.DataFrame(rows, columns=["network", "sigma", "accuracy", "low", "high", "ece"])
+    rows = [(n, s, 90.0 - s, 88.0 - s, 91.0 - s, s / 2, 3 - s) for n in networks for s in (np.nan, 4, 1, 2)]
+    return pd.DataFrame(rows, columns=["network", "sigma", "accuracy", "low", "high", "ece", "gap"])
 
 
 def legend(owner):
@@ -54,6 +54,26 @@ def test_published_accuracies_are_dashed_and_black_as_no_network_is():
     assert "#000000" not in [to_hex(line.get_color()) for line in networks]
 
 
+def test_several_published_networks_differ_by_their_marker():
+    published = pd.DataFrame(
+        {"network": ["old", "new", "old", "new"], "sigma": [1, 1, 10, 10], "accuracy": [80.0, 90, 60, 70]}
+    )
+    axis = sweep_plots.accuracy_curves(accuracies(), "t", published).axes[0]
+    old, new = axis.lines[2:]
+    assert (old.get_ydata().tolist(), new.get_ydata().tolist()) == ([80, 60], [90, 70])
+    assert old.get_marker() != new.get_marker() and {old.get_linestyle(), new.get_linestyle()} == {"--"}
+    assert legend(axis.get_legend())[2:] == ["old (published)", "new (published)"]
+
+
+def test_accuracy_without_noise_is_drawn_at_sigma_0():
+    clean = pd.DataFrame([("one", 0.0, 97.0, 96.0, 98.0)], columns=list(accuracies())[:5])
+    axis = sweep_plots.accuracy_curves(pd.concat([accuracies(["one"]), clean]), "t").axes[0]
+    assert axis.lines[0].get_xydata().tolist()[:2] == [[0, 97], [1, 89]]
+    assert axis.get_xlim()[0] < 0 and axis.get_ylim()[1] > 97
+    corners = {tuple(point) for point in axis.collections[0].get_paths()[0].vertices}
+    assert {(0, 96), (0, 98)} <= corners
+
+
 def test_networks_differ_by_colour_line_and_marker():
     lines = sweep_plots.accuracy_curves(accuracies(NETWORKS), "t").axes[0].lines
     assert len({to_hex(line.get_color()) for line in lines}) == 8
@@ -68,10 +88,16 @@ def test_a_legend_of_long_names_stays_beside_the_curves():
     assert box.x0 > figure.axes[0].get_window_extent().x1 and box.x1 <= figure.bbox.x1
 
 
-def test_reliability_draws_the_calibration_error_of_each_network_from_zero():
-    axis = sweep_plots.reliability(accuracies(), "t").axes[0]
-    assert is_labelled(axis) and [line.get_ydata().tolist() for line in axis.lines] == [[0.5, 1, 2]] * 2
-    assert axis.get_ylim()[0] == 0
+def test_calibration_has_the_signed_gap_above_the_error_of_each_network():
+    figure = sweep_plots.calibration_curves(accuracies(), "t")
+    gaps, errors = figure.axes
+    assert [line.get_ydata().tolist() for line in gaps.lines[:2]] == [[2, 1, -1]] * 2
+    assert list(gaps.lines[2].get_ydata()) == [0, 0]  # neither too sure nor too unsure
+    assert [line.get_ydata().tolist() for line in errors.lines] == [[0.5, 1, 2]] * 2
+    assert all(line.get_xdata().tolist() == [1, 2, 4] for line in (*gaps.lines[:2], *errors.lines))
+    assert errors.get_ylim()[0] == 0 and gaps.get_ylim()[0] < -1
+    assert gaps.get_ylabel() and errors.get_ylabel() and errors.get_xlabel() == sweep_plots.SIGMA
+    assert legend(gaps.get_legend()) == ["one", "two"] and figure.get_suptitle() == "t"
 
 
 def scatter_points(classes=43, images=7, sigmas=10, seed=0):
@@ -222,19 +248,36 @@ def test_numbers_of_a_transfer_map_contrast_with_every_colour():
     assert contrast.min() > 4.5
 
 
+def flips(*rows):
+    return pd.DataFrame(rows, columns=["network", "flipped", "images", "copies", "flipped_copies"])
+
+
 def test_flips_are_shares_with_counts_beside_them():
-    table = pd.DataFrame({"network": ["one", "two", "none"], "flipped": [30, 0, 0], "images": [1200, 10, 0]})
+    table = flips(("one", 30, 1200, 150, 31), ("two", 0, 10, 20_000, 0), ("none", 0, 0, 150, 0))
     axis = sweep_plots.flips_bar(table, "t").axes[0]
     assert [bar.get_width() for bar in axis.patches] == [2.5, 0, 0]
-    assert [text.get_text() for text in axis.texts] == ["30 / 1,200", "0 / 10", "0 / 0"]
+    texts = ["30 / 1,200 in 150 copies", "0 / 10 in 20,000 copies", "0 / 0 in 150 copies"]
+    assert [text.get_text() for text in axis.texts] == texts
     assert [text.get_text() for text in axis.get_yticklabels()] == ["one", "two", "none"]
     assert "sigma 1" in axis.get_xlabel() and axis.yaxis_inverted()
 
 
+def test_flips_have_the_wilson_interval_over_images():
+    figure = sweep_plots.flips_bar(flips(("one", 15, 148, 9, 20), ("two", 0, 20, 9, 0)), "t")
+    reach = [segment[:, 0].tolist() for segment in figure.axes[0].collections[0].get_segments()]
+    np.testing.assert_allclose(reach, [[6.24, 16.05], [0, 16.11]], atol=5e-3)  # Newcombe 1998, table I
+    assert [text.xy[0] for text in figure.axes[0].texts] == [reach[0][1], reach[1][1]]
+
+
+def test_flips_of_no_image_have_no_interval():
+    figure = sweep_plots.flips_bar(flips(("none", 0, 0, 150, 0)), "t")
+    figure.canvas.draw()
+    assert figure.axes[0].texts[0].xy[0] == 0
+    assert not any(np.isfinite(s).all() for s in figure.axes[0].collections[0].get_segments() if len(s))
+
+
 def test_an_annotation_of_the_longest_bar_stays_in_the_frame():
-    figure = sweep_plots.flips_bar(
-        pd.DataFrame({"network": ["one"], "flipped": [12_630], "images": [12_630]}), "t"
-    )
+    figure = sweep_plots.flips_bar(flips(("compact_noise_ensemble", 12_630, 12_630, 1000, 12_630)), "t")
     figure.canvas.draw()
     axis = figure.axes[0]
     assert axis.texts[0].get_window_extent().x1 < axis.get_window_extent().x1
@@ -242,7 +285,7 @@ def test_an_annotation_of_the_longest_bar_stays_in_the_frame():
 
 NOTHING = {
     "accuracy_curves": lambda: sweep_plots.accuracy_curves(accuracies([]), "t", accuracies([])),
-    "reliability": lambda: sweep_plots.reliability(accuracies([]), "t"),
+    "calibration_curves": lambda: sweep_plots.calibration_curves(accuracies([]), "t"),
     "psnr_scatter": lambda: sweep_plots.psnr_scatter(np.zeros((0, 3, 1, 3)), [], ["a"], "t", classes=[]),
     "failure_distribution": lambda: sweep_plots.failure_distribution({"one": []}, "t", "x", largest=1),
     "no thresholds": lambda: sweep_plots.failure_distribution({}, "t", "x", largest=1),
@@ -253,7 +296,7 @@ NOTHING = {
     "no radii": lambda: sweep_plots.certified_accuracy({}, "t"),
     "transfer_map": lambda: sweep_plots.transfer_map(pd.DataFrame(), "t"),
     "unknown": lambda: sweep_plots.transfer_map(pd.DataFrame({"a": [np.nan]}), "t"),
-    "flips_bar": lambda: sweep_plots.flips_bar(pd.DataFrame(columns=["network", "flipped", "images"]), "t"),
+    "flips_bar": lambda: sweep_plots.flips_bar(flips(), "t"),
 }
 
 
@@ -262,5 +305,5 @@ def test_nothing_to_show_is_an_empty_frame_under_its_title(name):
     figure = NOTHING[name]()
     figure.canvas.draw()
     assert "t" in (figure.get_suptitle() or figure.axes[0].get_title())
-    drawn = [line.get_ydata() for axis in figure.axes for line in axis.lines]
-    assert not any(np.isfinite(values).any() for values in drawn)
+    drawn = [line for axis in figure.axes for line in axis.lines if list(line.get_xdata()) != [0, 1]]
+    assert not any(np.isfinite(line.get_ydata()).any() for line in drawn)  # but for the line at a gap of 0

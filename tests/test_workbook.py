@@ -16,10 +16,9 @@ def assemble(project, data="1", **seeds):
     return Workbook(books, parameters, outputs.folder("quick", "signs", project), data)
 
 
-@pytest.fixture
-def done(project):
-    """A project in which every notebook has run: inputs first, then the marker, as Snakemake leaves them."""
-    book = assemble(project)
+def finished(project, **seeds):
+    """The workbook after every notebook has run: inputs first, then the marker, as Snakemake leaves them."""
+    book = assemble(project, **seeds)
     for stem in STEMS:
         book.prepare(stem)
         table = book.folder / "tables" / f"{stem[:2]}_value.csv"
@@ -27,6 +26,13 @@ def done(project):
         table.write_text("value\n1\n")
         outputs.write_json(book.done(stem), {f"tables/{table.name}": outputs.sha256(table)})
         time.sleep(0.01)
+    return book
+
+
+@pytest.fixture
+def done(project):
+    """A project in which every notebook has run."""
+    finished(project)
     return project
 
 
@@ -71,6 +77,32 @@ def test_changed_parameters_data_and_code_are_named(done):
     path = done / "notebooks" / "03_alone.ipynb"
     path.write_text(path.read_text().replace("import math", "import cmath"))
     assert reasons(assemble(done)) == {"03_alone": "changed: notebook"}
+
+
+@pytest.mark.parametrize("place", ["relative", "absolute", "home"])
+def test_a_changed_file_that_a_parameter_names_makes_its_notebook_out_of_date(project, place, monkeypatch):
+    monkeypatch.setenv("HOME", str(project))
+    mine = project / "mine.keras"
+    mine.write_text("weights")
+    given = {"relative": "mine.keras", "absolute": str(mine), "home": "~/mine.keras"}[place]
+    book = finished(project, n02=given)
+    mine.touch()
+    assert not reasons(book)
+    mine.write_text("weights, trained longer")
+    assert reasons(book) == {"02_user": "changed: seed"}
+    book.prepare("02_user")
+    assert not reasons(book)
+    mine.unlink()
+    assert reasons(book) == {"02_user": "changed: seed"}
+    other = assemble(project, n02=str(project / "helpers" / "alpha.py"))
+    assert reasons(other) == {"02_user": "changed: seed"}
+
+
+@pytest.mark.parametrize("text", ["", ".", "notebooks", "quick", "a" * 5000, "nul\0", "~nobody/x"])
+def test_text_and_folders_are_no_files(done, text):
+    book = assemble(done, n02=text)
+    assert "files" not in book.current("02_user")
+    assert reasons(book) == {"02_user": "changed: seed"}
 
 
 def test_outputs_stored_in_a_notebook_change_nothing(done):
