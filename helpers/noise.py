@@ -95,9 +95,8 @@ def shot(
 ) -> tf.Tensor:
     """Shot noise of a camera: the variance grows with the light, sigma² · image / 255.
 
-    sigma: standard deviation at white in grey levels, scalar or (N,). The Poisson counts are taken as normal
-    (Foi et al. 2008, equation 3), which holds for more than some ten photons a pixel. Other arguments,
-    result and key as in `gaussian`.
+    sigma: standard deviation at white in grey levels, scalar or (N,). Poisson counts are taken as normal
+    (Foi et al. 2008, equation 3), as of some ten photons a pixel. Other arguments and result: `gaussian`.
     """
     images = tf.convert_to_tensor(images)
     return _add_shot(images, _per_image(sigma), philox.keys(images, seed, indices, copy))
@@ -113,8 +112,7 @@ def blur(
 ) -> tf.Tensor:
     """Gaussian blur, weights renormalised at the borders; sigma: pixels, scalar or (N,), 0 changes nothing.
 
-    No noise, but a degradation called like one: nothing is random, so seed, indices and copy do not matter.
-    Returns float32 (N, H, W, C) in [0, 255].
+    A degradation called like noise, but nothing is random: seed, indices and copy do not matter.
     """
     return _blur(tf.convert_to_tensor(images), _per_image(sigma))
 
@@ -131,10 +129,9 @@ def mixture(
 ) -> tf.Tensor:
     """Each image gets one of the noise sets, drawn uniformly, or (with probability `clean`) none.
 
-    sets: sequence of `NoiseSet`, default `NINE_SETS`. The level is drawn uniformly between `weakest` times
-    the value of the set and that value: with 0, a model trained on a mixture sees weak noise too; with 1,
-    exactly the sets. Other arguments and result as in `gaussian`. Raises ValueError where sets of one kind
-    have different options.
+    sets: sequence of `NoiseSet`, default `NINE_SETS`. The level is uniform between `weakest` times the value
+    of the set and that value: 0 adds weak noise, 1 exactly the sets. Other arguments and result as in
+    `gaussian`. Raises ValueError where sets of one kind have different options.
     """
     sets = NINE_SETS if sets is None else tuple(sets)
     for kind in MODELS:
