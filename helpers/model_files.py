@@ -46,8 +46,8 @@ def load(path: str | Path, image_size: int, classes: int, channels: int = 3) -> 
 def _with_logits(model: keras.Model, shape: tuple[int | None, ...]) -> keras.Model:
     """The model itself, or its logarithm where its outputs for random images are probabilities."""
     probe = np.random.default_rng(0).uniform(0, 255, (8, *shape[1:])).astype(np.float32)
-    outputs = keras.ops.convert_to_numpy(model(probe, training=False)).astype(np.float32)
-    if outputs.min() >= 0 and outputs.max() <= 1 and np.abs(outputs.sum(1) - 1).max() <= 1e-3:
+    scores = keras.ops.convert_to_numpy(model(probe, training=False)).astype(np.float32)
+    if scores.min() >= 0 and scores.max() <= 1 and np.abs(scores.sum(1) - 1).max() <= 1e-3:
         images = keras.Input(model.input_shape[1:])
         return keras.Model(images, logits_of(model(images)), name=model.name)
     return model

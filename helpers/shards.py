@@ -36,8 +36,8 @@ class Request:
 
     The data are chosen as in `datasets.load`, but all images of a folder count as test images: a model that
     comes as a file was trained elsewhere. copies, sigmas and seed are those of `stability.votes`.
-    only_correct: the table is about the images that the model has right without noise, the protocol of both
-    papers of Aghdam et al. (2016).
+    only_correct: the table is about the images that the model has right without noise, as in Table 4 of the
+    restoration paper of Aghdam et al.; their stability paper takes all images.
     """
 
     model: str

@@ -143,9 +143,7 @@ class Votes:
         parts = []
         for share in shares:
             reach = metrics.failure_threshold_interval(self.failures, self.sigmas, share)
-            low, high = np.where(
-                self.right[:, None], reach, 0.0
-            ).T  # without noise, nothing is left to chance
+            low, high = np.where(self.right[:, None], reach, 0.0).T  # wrong at sigma 0: no chance in it
             columns = {"image": np.arange(len(self.labels)), "label": self.labels, "share": share}
             columns |= {"threshold": self.thresholds(share), "low": low, "high": high}
             parts.append(pd.DataFrame(columns))
