@@ -194,7 +194,7 @@ def leaky(values):
 def test_aghdam_computes_figure_2():
     network, images = built(classifiers.aghdam, 32), photographs(2, 32)
     weights = iter(network.get_weights())
-    values = images.astype(np.float32) / 255 @ next(weights)[0, 0] + next(weights)
+    values = images.astype(np.float32) / 255 @ next(weights) + next(weights)
     for groups in (1, 2, 2):
         parts = []
         for part in np.split(values, groups, -1):
