@@ -19,12 +19,6 @@ def camera(images: ArrayLike, seed: Sequence[int] | tf.Tensor) -> tf.Tensor:
     return photometric(images, light, brightness=0.25, contrast=0.5)
 
 
-def day_and_night(images: ArrayLike, seed: Sequence[int] | tf.Tensor) -> tf.Tensor:
-    """`camera`, and two images in five at another exposure: signs at dusk, in shade, or overexposed."""
-    view, light = _split(seed, 2)
-    return exposure(camera(images, view), light, share=0.4, stops=(-3.0, 1.0))
-
-
 def paper(images: ArrayLike, seed: Sequence[int] | tf.Tensor) -> tf.Tensor:
     """Section 4.1 of Mehrotra and Dalal: rotation, contrast 0.6, horizontal and vertical flips.
 
@@ -39,12 +33,7 @@ def paper(images: ArrayLike, seed: Sequence[int] | tf.Tensor) -> tf.Tensor:
     return tf.where(flip[1], images[:, ::-1], images)
 
 
-AUGMENTATIONS = {
-    "none": lambda images, seed: tf.cast(images, tf.float32),
-    "camera": camera,
-    "day_and_night": day_and_night,
-    "paper": paper,
-}
+AUGMENTATIONS = {"none": lambda images, seed: tf.cast(images, tf.float32), "camera": camera, "paper": paper}
 
 
 def affine(
@@ -97,23 +86,6 @@ def photometric(
     mean = tf.reduce_mean(images, (1, 2, 3), keepdims=True)
     changed = mean + (1 + contrast * draws[0]) * (images - mean) + 255 * brightness * draws[1]
     return tf.clip_by_value(changed, 0.0, 255.0)
-
-
-def exposure(
-    images: ArrayLike,
-    seed: Sequence[int] | tf.Tensor,
-    *,
-    share: float = 0.0,
-    stops: tuple[float, float] = (0.0, 0.0),
-) -> tf.Tensor:
-    """Random exposure: x -> 2^stops · x, at most 255, for a share of the images.
-
-    stops: least and most, uniform between them; -1 halves the light, +1 doubles it.
-    """
-    images = tf.cast(images, tf.float32)
-    draws = tf.random.stateless_uniform((2, tf.shape(images)[0], 1, 1, 1), seed)
-    gain = 2 ** (stops[0] + (stops[1] - stops[0]) * draws[1])
-    return tf.minimum(tf.where(draws[0] < share, gain, 1.0) * images, 255.0)
 
 
 def _split(seed: Sequence[int] | tf.Tensor, count: int) -> list[tf.Tensor]:

@@ -7,7 +7,6 @@ from helpers.training import Recipe
 
 SEED = (3, 4)
 SIDE = 41
-STEPS = (augmentation.affine, augmentation.photometric, augmentation.exposure)
 
 
 def photographs(count=4, shape=(16, 12, 3)):
@@ -31,7 +30,7 @@ def places(images):
 
 def test_no_strength_changes_nothing():
     images = photographs()
-    for function in (*STEPS, augmentation.AUGMENTATIONS["none"]):
+    for function in (augmentation.affine, augmentation.photometric, augmentation.AUGMENTATIONS["none"]):
         changed = function(images, SEED)
         assert changed.dtype == tf.float32
         np.testing.assert_allclose(changed, images, atol=1e-3)
@@ -119,20 +118,6 @@ def test_photometric_gain_and_offset_stay_in_their_bounds():
     np.testing.assert_allclose(changed, expected + offsets[:, None, None, None], atol=1e-2)
 
 
-def test_exposure_scales_a_share_of_the_images_within_its_stops():
-    images = np.full((400, 2, 2, 3), 100, np.float32)
-    changed = augmentation.exposure(images, SEED, share=0.4, stops=(-3, 1)).numpy()
-    assert (changed == changed[:, :1, :1, :1]).all()
-    stops = np.log2(changed[:, 0, 0, 0] / 100)
-    moved = stops[stops != 0]
-    assert 0.33 < len(moved) / 400 < 0.47  # 3 standard deviations
-    assert -3 <= moved.min() < -2.8
-    assert 0.8 < moved.max() <= 1
-    assert abs(moved.mean() + 1) < 0.3
-    bright = augmentation.exposure(images, SEED, share=1, stops=(2, 2))
-    np.testing.assert_array_equal(bright, np.full_like(images, 255))
-
-
 @pytest.mark.parametrize("name", augmentation.AUGMENTATIONS)
 def test_every_augmentation_keeps_shape_and_range(name):
     images = photographs(8)
@@ -171,7 +156,5 @@ def test_paper_flips_both_ways_and_camera_neither():
 
 
 def test_another_name_is_refused():
-    with pytest.raises(
-        ValueError, match="unknown augmentation 'papers': choose one of none, camera, day_and"
-    ):
+    with pytest.raises(ValueError, match="unknown augmentation 'papers': choose one of none, camera, paper"):
         Recipe(augmentation="papers")

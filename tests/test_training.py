@@ -246,7 +246,7 @@ def test_a_stored_model_changed_by_others_is_trained_anew(trained, path, tmp_pat
     ("option", "message"),
     [
         ({"schedule": "linear"}, "unknown schedule 'linear': choose one of cosine, constant"),
-        ({"augmentation": "flip"}, "unknown augmentation 'flip': choose one of none, camera, day_and"),
+        ({"augmentation": "flip"}, "unknown augmentation 'flip': choose one of none, camera, paper"),
     ],
 )
 def test_unknown_choices_are_refused(option, message):
