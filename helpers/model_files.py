@@ -40,17 +40,34 @@ def load(path: str | Path, image_size: int, classes: int, channels: int = 3) -> 
         raise ValueError(f"{path} takes input of shape {found}, not {wanted}: change {change}")
     if returned != (None, classes):
         raise ValueError(f"{path} returns {returned}, not {(None, classes)}: change classes or the data set")
-    return _with_logits(model, wanted)
+    return with_logits(model, np.random.default_rng(0).uniform(0, 255, (8, *wanted[1:])))
 
 
-def _with_logits(model: keras.Model, shape: tuple[int | None, ...]) -> keras.Model:
-    """The model itself, or its logarithm where its outputs for random images are probabilities."""
-    probe = np.random.default_rng(0).uniform(0, 255, (8, *shape[1:])).astype(np.float32)
-    scores = keras.ops.convert_to_numpy(model(probe, training=False)).astype(np.float32)
+def with_logits(model: keras.Model, images: np.ndarray) -> keras.Model:
+    """The model itself, or its logarithm where what it returns for images (N, H, W, C) are probabilities."""
+    scores = keras.ops.convert_to_numpy(model(images[:8].astype(np.float32), training=False))
+    scores = scores.astype(np.float32)
     if scores.min() >= 0 and scores.max() <= 1 and np.abs(scores.sum(1) - 1).max() <= 1e-3:
-        images = keras.Input(model.input_shape[1:])
-        return keras.Model(images, logits_of(model(images)), name=model.name)
+        inputs = keras.Input(model.input_shape[1:])
+        return keras.Model(inputs, logits_of(model(inputs)), name=model.name)
     return model
+
+
+def check(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> None:
+    """Raise ValueError where images (N, H, W, C) or labels (N,) do not fit a classifier, or are none."""
+    classes = model.output_shape[-1]
+    if len(images) == 0:
+        raise ValueError("no images: at least one is needed")
+    if len(model.input_shape) != len(images.shape) or any(
+        side not in (None, given) for side, given in zip(model.input_shape, images.shape, strict=True)
+    ):
+        raise ValueError(f"images {images.shape} do not fit the model's input {model.input_shape}")
+    whole = labels.dtype.kind in "iu"
+    if not whole or labels.shape != (len(images),) or labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"{len(images)} images and {classes} classes need as many whole labels from 0 to"
+            f" {classes - 1}, not {labels.shape} from {labels.min(initial=0)} to {labels.max(initial=0)}"
+        )
 
 
 def digest(model: keras.Model) -> str:

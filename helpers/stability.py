@@ -69,7 +69,8 @@ def votes(
     nothing. Raises ValueError where model, images, labels, sigmas or copies do not fit.
     """
     labels, sigmas = np.asarray(labels), np.asarray(sigmas, np.float64)
-    _check(model, images, labels, sigmas, copies)
+    model_files.check(model, images, labels)
+    _check(sigmas, copies)
     parts = _parts(model, images, labels, sigmas, copies, seed, cache, (0, 1))
     return Votes.merged(sigmas, copies, labels, parts)
 
@@ -91,7 +92,8 @@ def fill(
     which reads what all shards leave. Raises ValueError where they or shard do not fit.
     """
     labels, sigmas = np.asarray(labels), np.asarray(sigmas, np.float64)
-    _check(model, images, labels, sigmas, copies)
+    model_files.check(model, images, labels)
+    _check(sigmas, copies)
     if not 0 <= shard[0] < shard[1]:
         raise ValueError(f"shard {shard[0]} of {shard[1]}: number them from 0 to {shard[1] - 1}")
     if cache is None:
@@ -272,26 +274,7 @@ def _stored(path: Path, chunk: Chunk) -> dict[str, np.ndarray] | None:
         return None
 
 
-def _check(
-    model: keras.Model,
-    images: np.ndarray,
-    labels: np.ndarray,
-    sigmas: np.ndarray,
-    copies: int,
-) -> None:
-    classes = model.output_shape[-1]
-    if len(images) == 0:
-        raise ValueError("no images: a sweep needs at least one")
-    if len(model.input_shape) != len(images.shape) or any(
-        side not in (None, given) for side, given in zip(model.input_shape, images.shape, strict=True)
-    ):
-        raise ValueError(f"images {images.shape} do not fit the model's input {model.input_shape}")
-    whole = labels.dtype.kind in "iu"
-    if not whole or labels.shape != (len(images),) or labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(
-            f"{len(images)} images and {classes} classes need as many whole labels from 0 to"
-            f" {classes - 1}, not {labels.shape} from {labels.min(initial=0)} to {labels.max(initial=0)}"
-        )
+def _check(sigmas: np.ndarray, copies: int) -> None:
     ascending = sigmas.ndim == 1 and len(sigmas) and sigmas[0] > 0 and (sigmas[1:] > sigmas[:-1]).all()
     if not ascending or sigmas[-1] == np.inf:
         raise ValueError(f"sigmas {sigmas.tolist()}: give ascending standard deviations above zero")

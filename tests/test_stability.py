@@ -502,7 +502,7 @@ def test_the_papers_sigmas_are_those_measured_without_a_word(model, instant):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": IMAGES[:0], "labels": []}, "no images: a sweep needs at least one"),
+        ({"images": IMAGES[:0], "labels": []}, "no images: at least one is needed"),
         ({"images": IMAGES[:, :1]}, r"images \(10, 1, 2, 3\) do not fit .* input \(None, 2, 2, 3\)"),
         ({"images": IMAGES[..., 0]}, r"images \(10, 2, 2\) do not fit the model's input"),
         ({"images": IMAGES[..., :1]}, r"images \(10, 2, 2, 1\) do not fit the model's input"),
