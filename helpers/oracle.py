@@ -1,0 +1,158 @@
+"""A classifier that answers questions about images, and the smallest noise found for each of them."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from helpers import metrics, model_files
+from helpers.backend import keras, tf
+
+BATCH = 1024  # images of one call of the model
+
+
+@dataclass(frozen=True, eq=False)
+class MinimumNoise:
+    """The smallest noise found for each of N images.
+
+    noise: (N, H, W, C) float32 in grey levels, image + noise lies in [0, 255]; zero where none was found or
+    needed. norms: (N,) its L2 norm; inf where none was found, 0 where the answer was wrong already.
+    queries, gradients: (N,) images that the model was asked about, and backward passes. predicted: (N,) class
+    of image + noise. margin: (N,) its probability minus that of the true class. already_wrong: (N,) bool.
+    trace: columns image, queries, norm, a row for every improvement.
+    """
+
+    noise: np.ndarray
+    norms: np.ndarray
+    queries: np.ndarray
+    gradients: np.ndarray
+    predicted: np.ndarray
+    margin: np.ndarray
+    already_wrong: np.ndarray
+    trace: pd.DataFrame
+
+    @property
+    def success(self) -> np.ndarray:
+        """Where a noise was needed and found, (N,) bool."""
+        return ~self.already_wrong & np.isfinite(self.norms)
+
+    def after(self, queries: int) -> np.ndarray:
+        """Norms (N,) that were reached within so many queries; inf and 0 as in `norms`."""
+        known = self.trace[self.trace["queries"] <= queries].groupby("image")["norm"].min()
+        norms = np.where(self.already_wrong, 0.0, np.inf)
+        norms[known.index] = known
+        return norms
+
+    def table(self, images: np.ndarray, labels: ArrayLike, method: str) -> pd.DataFrame:
+        """One row an image, with the name of the method.
+
+        Columns image, label, method, l2, linf, psnr, queries, gradients, predicted, margin, success,
+        already_wrong. l2 and linf in grey levels, psnr in dB; they are NaN where no noise was found.
+        """
+        psnr = metrics.psnr(images, images.astype(np.float32) + self.noise)
+        sizes = {"l2": self.norms, "linf": np.abs(self.noise).max((1, 2, 3)), "psnr": psnr}
+        columns = {"image": np.arange(len(images)), "label": np.asarray(labels), "method": method}
+        columns |= {name: np.where(self.success, values, np.nan) for name, values in sizes.items()}
+        columns |= {"queries": self.queries, "gradients": self.gradients, "predicted": self.predicted}
+        columns |= {"margin": self.margin, "success": self.success, "already_wrong": self.already_wrong}
+        return pd.DataFrame(columns)
+
+
+class Oracle:
+    """A classifier that is asked for scores only, and counts for each image how often.
+
+    It remembers the smallest noise that it has seen make each image wrong.
+    """
+
+    def __init__(self, model: keras.Model, images: np.ndarray, labels: ArrayLike):
+        """model: with logits or probabilities; images: (N, H, W, C) in [0, 255]; labels: (N,) true classes.
+
+        Raises ValueError where they do not fit.
+        """
+        self.labels = np.asarray(labels)
+        model_files.check(model, images, self.labels)
+        self.images = np.asarray(images, np.float32)
+        self.scores = scores(model_files.with_logits(model, self.images))
+        self.queries = np.zeros(len(images), np.int64)
+        self.noise, self.norms = np.zeros_like(self.images), np.full(len(images), np.inf)
+        self._trace: list[pd.DataFrame] = []
+        self.clean_margins = self.margins(np.arange(len(images)), self.images[:, None])[:, 0]
+        self.already_wrong = self.clean_margins > 0
+        self.norms[self.already_wrong] = 0
+
+    def margins(self, which: np.ndarray, candidates: tf.Tensor) -> np.ndarray:
+        """Highest other logit minus that of the true class, (N, P), for candidates (N, P, H, W, C).
+
+        which: (N,) numbers of the images that the candidates belong to. Raises ValueError, with the image
+        named, where a score is not a number.
+        """
+        rows, each = candidates.shape[:2]
+        flat = tf.reshape(candidates, (-1, *self.images.shape[1:]))
+        labels = tf.constant(np.repeat(self.labels[which], each))
+        parts = [slice(first, first + BATCH) for first in range(0, rows * each, BATCH)]
+        found = tf.concat([_margins(self.scores(flat[part]), labels[part]) for part in parts], 0)
+        self.count(which, each)
+        return self.checked(which, found.numpy().reshape(rows, each))
+
+    def count(self, which: np.ndarray, questions: int) -> None:
+        """Note that the model was asked so often about each of some images."""
+        self.queries[which] += questions
+
+    def checked(self, which: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """The scores (N, …) themselves; ValueError if one of them is not a number."""
+        bad = np.isnan(found.reshape(len(which), -1)).any(1)
+        if bad.any():
+            raise ValueError(f"the model answers image {which[bad][0]} with a score that is not a number")
+        return found
+
+    def keep(self, which: np.ndarray, noisy: np.ndarray, wrong: np.ndarray) -> None:
+        """Remember those of noisy images (N, H, W, C) that are wrong (N,) with less noise than any before."""
+        noise = noisy - self.images[which]
+        size = norms(noise)
+        better = wrong & (size < self.norms[which])
+        improved = which[better]
+        self.noise[improved], self.norms[improved] = noise[better], size[better]
+        columns = {"image": improved, "queries": self.queries[improved], "norm": size[better]}
+        self._trace.append(pd.DataFrame(columns))
+
+    def result(self, gradients: np.ndarray | None = None) -> MinimumNoise:
+        """What was found, after a last question about every image."""
+        self.count(np.arange(len(self.images)), 1)
+        noisy = self.images + self.noise
+        parts = [self.scores(noisy[first : first + BATCH]) for first in range(0, len(noisy), BATCH)]
+        shares = tf.nn.softmax(tf.concat(parts, 0)).numpy()
+        own = shares[np.arange(len(noisy)), self.labels]
+        return MinimumNoise(
+            self.noise,
+            self.norms,
+            self.queries,
+            np.zeros_like(self.queries) if gradients is None else gradients,
+            shares.argmax(1),
+            shares.max(1) - own,
+            self.already_wrong,
+            pd.concat(self._trace, ignore_index=True) if self._trace else pd.DataFrame(TRACE),
+        )
+
+
+TRACE = {"image": np.zeros(0, int), "queries": np.zeros(0, int), "norm": np.zeros(0)}
+
+
+def norms(noise: np.ndarray) -> np.ndarray:
+    """L2 norm of each of some images (N, H, W, C)."""
+    return np.sqrt(np.square(noise, dtype=np.float64).sum((1, 2, 3)))
+
+
+@lru_cache(maxsize=16)
+def scores(model: keras.Model) -> tf.types.experimental.GenericFunction:
+    """The model as a compiled function of any number of images, traced once."""
+    images = tf.TensorSpec((None, *model.input_shape[1:]))
+    return tf.function(lambda batch: model(batch, training=False), autograph=False, input_signature=[images])
+
+
+@tf.function(reduce_retracing=True)
+def _margins(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    own = tf.one_hot(labels, tf.shape(logits)[1], on_value=True, off_value=False)
+    others = tf.reduce_max(tf.where(own, -np.inf, logits), 1)
+    return others - tf.gather(logits, labels, batch_dims=1)

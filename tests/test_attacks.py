@@ -1,0 +1,61 @@
+import linear
+import numpy as np
+import pytest
+
+from helpers import attacks
+
+SEEING = {
+    "ddn": attacks.ddn(60),
+    "deepfool": attacks.deepfool(20),
+    "fmn": attacks.fmn(100),
+    "carlini_wagner": attacks.carlini_wagner(60, 3),
+}
+
+
+@pytest.mark.parametrize("name", SEEING)
+def test_attacks_that_see_gradients_come_near_the_least_noise(name):
+    model, images, labels, least = linear.problem()
+    found = attacks.attack(SEEING[name], model, images, labels, seed=0)
+    assert found.success.all()
+    assert (found.norms >= 0.999 * least).all()
+    assert (found.norms <= 1.3 * least).all()
+    assert (found.predicted != labels).all()
+    assert (found.gradients > 0).all()
+    assert (found.gradients <= found.queries).all()
+    noisy = images + found.noise
+    assert 0 <= noisy.min() <= noisy.max() <= 255
+
+
+def test_hop_skip_jump_sees_no_gradients():
+    model, images, labels, least = linear.problem(3)
+    found = attacks.attack(attacks.hop_skip_jump(5), model, images, labels, seed=0)
+    assert found.success.all()
+    assert not found.gradients.any()
+    assert (found.queries > 500).all()
+    assert (found.after(600) > found.norms).all()
+    assert (found.norms < 3 * least).all()
+
+
+def test_every_question_and_gradient_is_counted(monkeypatch):
+    model, images, labels, _ = linear.problem()
+    asked, scores = [], attacks.Oracle.__init__
+
+    def counting(self, *arguments):
+        scores(self, *arguments)
+        ask = self.scores
+        self.scores = lambda batch: (asked.append(len(batch)), ask(batch))[1]
+
+    monkeypatch.setattr(attacks.Oracle, "__init__", counting)
+    found = attacks.attack(attacks.ddn(7), model, images, labels, seed=0)
+    assert found.queries.sum() == len(images) + sum(asked)
+    assert (found.gradients == 7).all()
+
+
+def test_images_that_are_wrong_already_are_left_alone():
+    model, images, labels, _ = linear.problem()
+    labels = np.where(np.arange(6) == 2, (labels + 1) % 3, labels)
+    found = attacks.attack(attacks.ddn(5), model, images, labels, seed=0)
+    assert found.already_wrong[2]
+    assert found.queries[2] == 2
+    assert found.gradients[2] == 0
+    assert found.success.sum() == 5

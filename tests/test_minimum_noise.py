@@ -1,0 +1,174 @@
+import linear
+import numpy as np
+import pytest
+
+from helpers import minimum_noise
+from helpers.backend import keras, tf
+
+SEARCHES = {
+    "search": lambda *problem, **options: minimum_noise.search(*problem, **{"queries": 600} | options),
+    "evolutionary": lambda *problem, **options: minimum_noise.evolutionary(
+        *problem, **{"generations": 60, "population": 10} | options
+    ),
+}
+
+
+@pytest.fixture(params=SEARCHES)
+def find(request):
+    return SEARCHES[request.param]
+
+
+def test_noise_is_found_that_does_what_is_said_of_it(find):
+    model, images, labels, least = linear.problem()
+    found = find(model, images, labels, seed=0)
+    assert found.success.all()
+    noisy = images + found.noise
+    assert noisy.min() >= 0
+    assert noisy.max() <= 255
+    scores = tf.nn.softmax(model(noisy)).numpy()
+    np.testing.assert_array_equal(found.predicted, scores.argmax(1))
+    assert (found.predicted != labels).all()
+    np.testing.assert_allclose(found.margin, scores.max(1) - scores[np.arange(6), labels], atol=1e-6)
+    np.testing.assert_allclose(found.norms, np.linalg.norm(found.noise.reshape(6, -1), axis=1), rtol=1e-5)
+    assert (found.norms >= 0.999 * least).all()
+    for _, steps in found.trace.groupby("image"):
+        assert (np.diff(steps["norm"]) < 0).all()
+        assert (np.diff(steps["queries"]) > 0).all()
+
+
+def test_the_search_finds_the_least_noise_of_a_linear_classifier():
+    model, images, labels, least = linear.problem()
+    found = minimum_noise.search(model, images, labels, queries=1000, seed=0)
+    assert (found.norms <= 1.03 * least).all()
+    assert found.queries.max() <= 1000
+
+
+@pytest.mark.parametrize("queries", [200, 500])
+def test_the_search_asks_as_often_as_allowed(queries):
+    model, images, labels, _ = linear.problem()
+    found = minimum_noise.search(model, images, labels, queries=queries, seed=0)
+    assert queries - 40 < found.queries.min() <= found.queries.max() <= queries
+
+
+def test_a_search_depends_on_its_seed_and_image_only(find):
+    model, images, labels, _ = linear.problem()
+    whole = find(model, images, labels, seed=0)
+    again = find(model, images, labels, seed=0)
+    np.testing.assert_array_equal(whole.noise, again.noise)
+    part = find(model, images[:4], labels[:4], seed=0)
+    np.testing.assert_allclose(part.norms, whole.norms[:4], rtol=1e-3)
+    assert not np.allclose(find(model, images, labels, seed=1).norms, whole.norms, rtol=1e-6)
+
+
+def test_images_that_are_wrong_already_cost_nothing(find):
+    model, images, labels, _ = linear.problem()
+    labels = np.where(np.arange(6) == 2, (labels + 1) % 3, labels)
+    found = find(model, images, labels, seed=0)
+    assert found.queries[2] == 2  # the image, and the last look
+    assert found.already_wrong.sum() == 1
+    assert found.success.sum() == 5
+
+
+def test_an_interrupt_returns_what_was_found(find, monkeypatch):
+    model, images, labels, _ = linear.problem()
+    complete = find(model, images, labels, seed=0)
+    keep = minimum_noise.Oracle.keep
+
+    def interrupted(self, *arguments):
+        keep(self, *arguments)
+        if np.isfinite(self.norms).all():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(minimum_noise.Oracle, "keep", interrupted)
+    found = find(model, images, labels, seed=0)
+    assert (found.queries < complete.queries).all()
+    assert found.success.all()
+    assert (found.norms >= complete.norms).all()
+
+
+def test_the_boundary_objective_is_least_just_across_the_boundary():
+    shares = tf.constant([[[0.7, 0.3, 0.0], [0.49, 0.51, 0.0], [0.1, 0.9, 0.0], [0.49, 0.51, 0.0]]])
+    sizes = tf.constant([[10.0, 20.0, 20.0, 30.0]])
+    labels = tf.zeros((1, 4), tf.int32)
+    found = minimum_noise.boundary_objective(shares, labels, sizes).numpy()[0]
+    np.testing.assert_allclose(found, [70 + 0.1, 0.02 + 0.2, 0.8 + 0.2, 0.02 + 0.3], rtol=1e-5)
+    found = minimum_noise.score_objective(shares, labels, sizes).numpy()[0]
+    np.testing.assert_allclose(found, [70 + 0.1, 49 + 0.2, 10 + 0.2, 49 + 0.3], rtol=1e-5)
+
+
+def test_the_smallest_noise_is_a_projection_where_nothing_is_clipped():
+    rng = np.random.default_rng(0)
+    images, slopes = np.full((3, 4, 4, 3), 128.0, np.float32), rng.normal(size=(3, 4, 4, 3))
+    rise = np.array([1.0, 20.0, 100.0])
+    found = minimum_noise.smallest_noise(images, slopes, rise)
+    norms = (slopes**2).sum((1, 2, 3))
+    np.testing.assert_allclose(found, (rise / norms)[:, None, None, None] * slopes, rtol=1e-3)
+
+
+def test_the_smallest_noise_stays_in_range_and_still_reaches():
+    rng = np.random.default_rng(0)
+    images, slopes = rng.uniform(0, 255, (5, 4, 4, 3)), rng.normal(size=(5, 4, 4, 3))
+    reachable = np.where(slopes > 0, 255 - images, -images)
+    most = (reachable * slopes).sum((1, 2, 3))
+    found = minimum_noise.smallest_noise(images, slopes, 0.7 * most)
+    assert (images + found).min() >= -1e-4
+    assert (images + found).max() <= 255 + 1e-4
+    np.testing.assert_allclose((found * slopes).sum((1, 2, 3)), 0.7 * most, rtol=1e-3)
+    for _ in range(200):  # nothing nearby that reaches as far is smaller
+        other = np.clip(images + found + rng.normal(0, 2, found.shape), 0, 255) - images
+        enough = (other * slopes).sum((1, 2, 3)) >= 0.7 * most
+        assert ((other**2).sum((1, 2, 3)) >= (found**2).sum((1, 2, 3)) * 0.999)[enough].all()
+
+
+def bred(parents, fitness, draws):
+    clean = tf.fill((1, 1, parents.shape[-1]), 128.0)
+    return minimum_noise._bred(clean, parents, tf.constant([fitness]), draws).numpy()[0]
+
+
+def test_offspring_cross_the_winners_of_two_tournaments():
+    parents = np.zeros((1, 4, 6), np.float32)
+    parents[0] = np.arange(4)[:, None] * 10.0
+    draws = np.full((1, 3, 12 + 12), 0.99, np.float32)  # nothing mutates
+    draws[..., :10] = 0.6  # the third of four, in both tournaments
+    draws[:, :, 5] = 0.3  # the second
+    draws[0, :, 10] = [0.0, 0.5, 0.9]  # arithmetic, intermediate, uniform
+    draws[0, :, 11] = 0.25
+    draws[0, :, 12:18] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    found = bred(parents, [3.0, 0.0, 1.0, 2.0], draws)
+    np.testing.assert_allclose(found[0], 12.5)
+    np.testing.assert_allclose(found[1], 10 + 10 * (1.5 * draws[0, 1, 12:18] - 0.25), rtol=1e-5)
+    np.testing.assert_allclose(found[2], [20, 20, 20, 10, 10, 10])
+
+
+def test_mutations_are_uniform_steps_on_some_genes():
+    parents = np.zeros((1, 2, 4000), np.float32)
+    draws = np.random.default_rng(0).uniform(size=(1, 3, 12 + 8000)).astype(np.float32)
+    found = bred(parents, [0.0, 1.0], draws)
+    steps = found[found != 0]
+    assert len(steps) / found.size == pytest.approx(minimum_noise.MUTATED, abs=0.01)
+    assert np.abs(steps).max() <= 10
+    assert np.std(steps) == pytest.approx(20 / np.sqrt(12), rel=0.05)
+
+
+def test_a_population_that_improves_no_more_is_finished(monkeypatch):
+    monkeypatch.setattr(minimum_noise, "PATIENCE", 3)
+    model, images, labels, _ = linear.problem()
+    found = minimum_noise.evolutionary(model, images, labels, generations=1000, population=4, seed=0)
+    assert len(set(found.queries)) > 1
+    assert found.queries.max() < 4000
+
+
+def test_saturated_images_are_searched_too(find):
+    model, images, labels, _ = linear.problem()
+    images = np.where(images > 128, 255, 0).astype(np.uint8)
+    labels = model(images.astype(np.float32)).numpy().argmax(1)
+    found = find(model, images, labels, seed=0)
+    noisy = images + found.noise
+    assert 0 <= noisy.min() <= noisy.max() <= 255
+
+
+def test_a_model_of_probabilities_gives_the_same_search():
+    model, images, labels, least = linear.problem()
+    shares = keras.Model(model.input, keras.layers.Softmax()(model.output))
+    found = minimum_noise.search(shares, images, labels, queries=1000, seed=0)
+    assert (found.norms <= 1.05 * least).all()

@@ -1,0 +1,87 @@
+import linear
+import numpy as np
+import pytest
+
+from helpers import metrics
+from helpers.backend import keras
+from helpers.oracle import Oracle
+
+
+def asked(count=6):
+    model, images, labels, _ = linear.problem(count)
+    return Oracle(model, images, labels), model, images, labels
+
+
+def test_margins_are_the_highest_other_logit_minus_the_true_one():
+    oracle, model, _, labels = asked()
+    candidates = np.random.default_rng(3).uniform(0, 255, (2, 5, *linear.SHAPE)).astype(np.float32)
+    logits = model(candidates.reshape(10, *linear.SHAPE)).numpy().reshape(2, 5, -1)
+    which = np.array([4, 1])
+    expected = []
+    for row, label in zip(logits, labels[which], strict=True):
+        expected.append(np.delete(row, label, 1).max(1) - row[:, label])
+    np.testing.assert_allclose(oracle.margins(which, candidates), expected, rtol=1e-5)
+
+
+def test_every_question_is_counted():
+    oracle, *_ = asked()
+    assert oracle.queries.tolist() == [1] * 6  # the images themselves
+    oracle.margins(np.array([2, 5]), np.zeros((2, 7, *linear.SHAPE), np.float32))
+    assert oracle.queries.tolist() == [1, 1, 8, 1, 1, 8]
+    assert oracle.result().queries.tolist() == [2, 2, 9, 2, 2, 9]
+
+
+def test_the_smallest_noise_that_makes_an_image_wrong_is_kept():
+    oracle, _, images, labels = asked()
+    for size, wrong in ((5, True), (3, True), (4, True), (1, False)):
+        oracle.keep(np.array([1, 3]), images[[1, 3]] + np.float32(size), np.array([wrong, False]))
+    found = oracle.result()
+    np.testing.assert_allclose(found.norms[1], 3 * np.sqrt(8 * 8 * 3))
+    np.testing.assert_array_equal(found.noise[1], 3)
+    assert np.isinf(found.norms[[0, 2, 3, 4, 5]]).all()
+    assert found.success.tolist() == [False, True, False, False, False, False]
+    assert found.trace["norm"].round(4).tolist() == [69.282, 41.5692]
+    np.testing.assert_allclose(found.after(1), found.norms)
+    assert np.isinf(found.after(0)).all()
+    table = found.table(images, labels, "by hand")
+    assert table.loc[1, ["l2", "linf", "psnr"]].tolist() == pytest.approx(
+        [found.norms[1], 3, metrics.psnr(images[1:2], images[1:2] + 3)[0]]
+    )
+    assert table.loc[[0, 2], ["l2", "linf", "psnr"]].isna().all(axis=None)
+
+
+def test_images_that_are_wrong_already_need_no_noise():
+    model, images, labels, _ = linear.problem()
+    labels = np.where(np.arange(6) == 2, (labels + 1) % 3, labels)
+    found = Oracle(model, images, labels).result()
+    assert found.already_wrong.tolist() == [False, False, True, False, False, False]
+    assert found.norms[2] == 0
+    assert not found.success.any()
+    assert found.predicted[2] != labels[2]
+    assert found.margin[2] > 0
+    assert (found.margin[found.predicted == labels] == 0).all()
+
+
+def test_probabilities_are_handled_as_logits():
+    model, images, labels, _ = linear.problem()
+    shares = keras.Model(model.input, keras.layers.Softmax()(model.output))
+    one, other = Oracle(model, images, labels), Oracle(shares, images, labels)
+    np.testing.assert_allclose(one.clean_margins, other.clean_margins, atol=1e-4)
+    np.testing.assert_allclose(one.result().margin, other.result().margin, atol=1e-5)
+
+
+def test_a_score_that_is_no_number_stops_with_the_image_named():
+    model, images, labels, _ = linear.problem()
+    oracle = Oracle(model, images, labels)
+    candidates = images[[3, 4]].astype(np.float32)[:, None].repeat(2, 1)
+    candidates[1, 0, 0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="image 4 with a score that is not a number"):
+        oracle.margins(np.array([3, 4]), candidates)
+
+
+def test_what_does_not_fit_is_refused():
+    model, images, labels, _ = linear.problem()
+    with pytest.raises(ValueError, match=r"images \(6, 8, 7, 3\) do not fit"):
+        Oracle(model, images[:, :, 1:], labels)
+    with pytest.raises(ValueError, match="as many whole labels"):
+        Oracle(model, images, labels[1:])
