@@ -196,6 +196,16 @@ class Votes:
         """Certified L2 radius of the majority vote in grey levels, (N, S), see `certified_radius`."""
         return certified_radius(self.hits, self.copies, self.sigmas, alpha=alpha)
 
+    def radius_table(self, alpha: float = 0.001) -> pd.DataFrame:
+        """The largest certified L2 radius of every image: columns image, label, radius, sigma.
+
+        Radius in grey levels, 0 where no sigma certifies any, and sigma the one that certifies it. alpha, the
+        chance that one of an image's radii is too large, is shared among the sigmas.
+        """
+        radii = self.radii(alpha / len(self.sigmas))
+        columns = {"image": np.arange(len(radii)), "label": self.labels, "radius": radii.max(1)}
+        return pd.DataFrame(columns | {"sigma": np.where(radii.any(1), self.sigmas[radii.argmax(1)], np.nan)})
+
     def calibration_table(self) -> pd.DataFrame:
         """How far confidence is from accuracy at every sigma, in percent.
 

@@ -388,6 +388,19 @@ def test_calibration_error_against_the_definition():
 # Certificates
 
 
+def test_radius_table_has_the_largest_radius_of_every_image():
+    radii = certified_radius(VOTES.hits, VOTES.copies, SIGMAS, alpha=0.05 / len(SIGMAS))
+    table = VOTES.radius_table(alpha=0.05)
+    assert table.columns.tolist() == ["image", "label", "radius", "sigma"]
+    np.testing.assert_allclose(table["radius"], radii.max(1))
+    some = table["radius"] > 0
+    assert some.any()
+    assert not some.all()
+    for row in table[some].itertuples():
+        assert radii[row.image, list(SIGMAS).index(row.sigma)] == row.radius
+    assert table.loc[~some, "sigma"].isna().all()
+
+
 def test_certified_radius_has_the_exact_lower_bound():
     for copies, alpha in ((100, 0.001), (37, 0.05)):
         hits = np.arange(copies + 1)
