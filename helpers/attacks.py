@@ -59,7 +59,7 @@ def attack(
     wanted = np.flatnonzero(~oracle.already_wrong)
     # HopSkipJump of foolbox 3.3.4 divides by one norm of the whole batch: only a batch of one is right.
     alone = isinstance(method, foolbox.attacks.HopSkipJumpAttack)
-    together = 1 if alone else len(wanted)
+    together = 1 if alone else max(1, len(wanted))
     with suppress(KeyboardInterrupt):
         for first in tqdm(range(0, len(wanted), together), desc=type(method).__name__, unit="batch"):
             which = wanted[first : first + together]

@@ -123,12 +123,14 @@ class Run:
 
     def read_table(self, name: str):
         """Return the table of an earlier notebook, e.g. "02_psnr"; FileNotFoundError says how to make it."""
-        path = self.folder / "tables" / f"{name}.csv"
-        if not path.is_file():
-            raise FileNotFoundError(self._how_to_make(path))
+        path = self._written("tables", f"{name}.csv")
         import pandas  # here, so that the runner starts without it
 
         return pandas.read_csv(path)
+
+    def read_model(self, name: str) -> Path:
+        """Return where the model of an earlier notebook lies, e.g. "09_compact_0"; errors as `read_table`."""
+        return self._written("models", f"{name}.keras")
 
     def published(self, name: str):
         """Return a paper's table, as printed, from `data/published`; FileNotFoundError names those kept."""
@@ -173,6 +175,12 @@ class Run:
             raise ValueError(f"{name!r}: name a result in lower case with underscores, e.g. 'noise_accuracy'")
         path = self.folder / kind / f"{self.notebook[:2]}_{name}{suffix}"
         self._files.add(path)
+        return path
+
+    def _written(self, kind: str, name: str) -> Path:
+        path = self.folder / kind / name
+        if not path.is_file():
+            raise FileNotFoundError(self._how_to_make(path))
         return path
 
     def _how_to_make(self, path: Path) -> str:

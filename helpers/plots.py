@@ -49,7 +49,7 @@ def image_grid(
     for number, axis in enumerate(axes.flat):
         axis.axis("off")
         if number < len(images):
-            axis.imshow(_displayable(images[number]))
+            axis.imshow(displayable(images[number]))
             if titles is not None:
                 axis.set_title(titles[number], fontsize=8)
     figure.suptitle(title)
@@ -81,7 +81,7 @@ def noise_grid(
         rows, columns, figsize=(2 * columns, 2 * rows + 0.6), layout="constrained", squeeze=False
     )
     for (row, column), axis in np.ndenumerate(axes):
-        axis.imshow(_displayable(images[row, column]))
+        axis.imshow(displayable(images[row, column]))
         axis.set(xticks=[], yticks=[])
         axis.grid(visible=False)
         if row == 0:
@@ -221,7 +221,7 @@ def before_and_after(
     )
     for row, (images, answers) in enumerate(((clean, before), (noisy, after))):
         for axis, image, label, answer in zip(axes[row], images, labels, answers, strict=False):
-            axis.imshow(_displayable(image))
+            axis.imshow(displayable(image))
             axis.set(xticks=[], yticks=[])
             axis.set_title(
                 f"{label} → {answer}", fontsize=10, color="black" if label == answer else "#c00000"
@@ -232,7 +232,7 @@ def before_and_after(
     return figure
 
 
-def _displayable(image: ArrayLike) -> np.ndarray:
+def displayable(image: ArrayLike) -> np.ndarray:
     """Grey levels as matplotlib wants them: uint8 (H, W, 3), a single channel three times."""
     image = np.clip(np.rint(np.asarray(image, np.float32)), 0, 255).astype(np.uint8)
     return np.repeat(image, 3, -1) if image.shape[-1] == 1 else image

@@ -17,14 +17,57 @@ STRONGEST = {s.kind: s for s in noise.NINE_SETS if s.level == "max"}
 REACH = 2
 STEPS = 200  # of the level slider
 MIDDLE = 128  # grey level at which zero difference is shown
+FURTHEST = 2.0  # how far the walk along a minimum noise goes: once is just across the boundary
 
 
-class NoiseSlider(ipywidgets.VBox):
-    """Image, noisy image and difference under sliders for image, noise kind, level and seed.
+class _Blitted(ipywidgets.VBox):
+    """Pictures in a row above a caption, under sliders.
 
-    One figure is drawn once; a move of a slider only blits the three pictures and the caption into an
-    `ipywidgets.Image`.
+    One figure is drawn once; a move of a slider only blits pictures and caption into an `ipywidgets.Image`.
     """
+
+    def __init__(self, shape: tuple[int, ...], titles: Sequence[str], controls: Sequence[ipywidgets.Widget]):
+        """shape: of the pictures (H, W, C); titles: one a picture; controls: what a reader moves."""
+        self.picture = ipywidgets.Image(format="png")
+        self._draw_figure(np.zeros(shape, np.uint8), titles)
+        for control in controls:
+            control.observe(lambda _: self._update(), names="value")
+        super().__init__([ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"}), self.picture])
+        self._update()
+
+    def _shown(self) -> tuple[Sequence[np.ndarray], str]:
+        """The pictures, in grey levels, and the caption that belong to the sliders now."""
+        raise NotImplementedError
+
+    def _draw_figure(self, blank: np.ndarray, titles: Sequence[str]) -> None:
+        """Draw once what never changes, and keep it as the background of every later tick."""
+        figure = Figure(figsize=(9, 3.7), dpi=80)
+        self._canvas = FigureCanvasAgg(figure)
+        self._artists = []
+        for axis, title in zip(figure.subplots(1, len(titles)), titles, strict=True):
+            axis.set(xticks=[], yticks=[], title=title)
+            self._artists.append(axis.imshow(blank, interpolation="nearest", animated=True))
+        figure.subplots_adjust(0.01, 0.16, 0.99, 0.92, wspace=0.05)
+        self._caption = figure.text(0.5, 0.02, "", ha="center", fontsize=11, animated=True)
+        self._canvas.draw()
+        self._background = self._canvas.copy_from_bbox(figure.bbox)
+
+    def _update(self) -> None:
+        pictures, caption = self._shown()
+        for artist, pixels in zip(self._artists, pictures, strict=True):
+            artist.set_data(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
+        self._caption.set_text(caption)
+        self._canvas.restore_region(self._background)
+        for artist in self._artists:
+            artist.axes.draw_artist(artist)
+        self._canvas.figure.draw_artist(self._caption)
+        buffer = io.BytesIO()
+        Image.fromarray(np.asarray(self._canvas.buffer_rgba())).save(buffer, "png", compress_level=1)
+        self.picture.value = buffer.getvalue()
+
+
+class NoiseSlider(_Blitted):
+    """Image, noisy image and difference under sliders for image, noise kind, level and seed."""
 
     def __init__(
         self,
@@ -48,44 +91,17 @@ class NoiseSlider(ipywidgets.VBox):
             0.25, min=0, max=1, step=1 / STEPS, description="level", readout=False
         )
         self.seed = ipywidgets.IntSlider(0, 0, 99, description="seed")
-        self.picture = ipywidgets.Image(format="png")
-        self._draw_figure()
-        controls = (self.index, self.kind, self.level, self.seed)
-        for control in controls:
-            control.observe(self._update, names="value")
-        super().__init__([ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"}), self.picture])
-        self._update()
+        titles = ("clean", "noisy", f"difference + {MIDDLE}")
+        super().__init__(images[0].shape, titles, (self.index, self.kind, self.level, self.seed))
 
-    def _draw_figure(self) -> None:
-        """Draw once what never changes, and keep it as the background of every later tick."""
-        figure = Figure(figsize=(9, 3.7), dpi=80)
-        self._canvas = FigureCanvasAgg(figure)
-        blank = np.zeros_like(self._images[0], np.uint8)
-        self._artists = []
-        for axis, title in zip(
-            figure.subplots(1, 3), ("clean", "noisy", f"difference + {MIDDLE}"), strict=True
-        ):
-            axis.set(xticks=[], yticks=[], title=title)
-            self._artists.append(axis.imshow(blank, interpolation="nearest", animated=True))
-        figure.subplots_adjust(0.01, 0.16, 0.99, 0.92, wspace=0.05)
-        self._caption = figure.text(0.5, 0.02, "", ha="center", fontsize=11, animated=True)
-        self._canvas.draw()
-        self._background = self._canvas.copy_from_bbox(figure.bbox)
-
-    def _update(self, _: dict | None = None) -> None:
+    def _shown(self) -> tuple[Sequence[np.ndarray], str]:
         strongest = STRONGEST[self.kind.value]
         level = self.level.value * REACH * strongest.value
         chosen = slice(self.index.value, self.index.value + 1)
-        clean, keyed = (
-            np.asarray(self._images[chosen]),
-            {"seed": self.seed.value, "indices": self._indices[chosen]},
-        )
+        clean = np.asarray(self._images[chosen])
+        keyed = {"seed": self.seed.value, "indices": self._indices[chosen]}
         noisy = noise.MODELS[self.kind.value](clean, level, **keyed, **strongest.options).numpy()
-        shown = (clean[0], noisy[0], MIDDLE + noisy[0] - clean[0])
-        for artist, pixels in zip(self._artists, shown, strict=True):
-            artist.set_data(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
-        self._caption.set_text(self._say(level, clean, noisy))
-        self._blit()
+        return (clean[0], noisy[0], MIDDLE + noisy[0] - clean[0]), self._say(level, clean, noisy)
 
     def _say(self, level: float, clean: np.ndarray, noisy: np.ndarray) -> str:
         true = self._class_names[self._labels[self.index.value]]
@@ -96,11 +112,33 @@ class NoiseSlider(ipywidgets.VBox):
         scores = classifiers.probabilities(self._classifier, noisy)[0]
         return f"{text}\nanswer: {self._class_names[scores.argmax()]} ({scores.max():.0%})"
 
-    def _blit(self) -> None:
-        self._canvas.restore_region(self._background)
-        for artist in self._artists:
-            artist.axes.draw_artist(artist)
-        self._canvas.figure.draw_artist(self._caption)
-        buffer = io.BytesIO()
-        Image.fromarray(np.asarray(self._canvas.buffer_rgba())).save(buffer, "png", compress_level=1)
-        self.picture.value = buffer.getvalue()
+
+class BoundarySlider(_Blitted):
+    """A walk from each image along its minimum noise, across the decision boundary, with the scores."""
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        noise: np.ndarray,
+        labels: Sequence[int] | np.ndarray,
+        class_names: Sequence[str],
+        classifier: keras.Model,
+    ) -> None:
+        """Show images (N, H, W, 3) in [0, 255] with their noise; labels (N,); classifier: with logits."""
+        self._images, self._noise = np.asarray(images, np.float32), noise
+        self._labels, self._class_names, self._classifier = labels, class_names, classifier
+        self.index = ipywidgets.IntSlider(0, 0, len(images) - 1, description="image")
+        self.share = ipywidgets.FloatSlider(1, min=0, max=FURTHEST, step=0.02, description="share of r")
+        super().__init__(images[0].shape, ("clean", "noise, magnified", "noisy"), (self.index, self.share))
+
+    def _shown(self) -> tuple[Sequence[np.ndarray], str]:
+        clean, whole = self._images[self.index.value], self._noise[self.index.value]
+        noisy = np.clip(clean + self.share.value * whole, 0, 255)
+        added = noisy - clean
+        factor = MIDDLE / (FURTHEST * max(np.abs(whole).max(), 1e-6))
+        scores = classifiers.probabilities(self._classifier, noisy[None])[0]
+        true = self._labels[self.index.value]
+        rival = np.where(np.arange(len(scores)) == true, -1, scores).argmax()
+        text = f"norm {np.linalg.norm(added):.1f} grey levels, noise × {factor:.3g}\n"
+        both = (f"{self._class_names[label]}: {scores[label]:.1%}" for label in (true, rival))
+        return (clean, MIDDLE + factor * added, noisy), text + "   ".join(both)
