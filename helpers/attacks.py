@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from helpers.backend import keras, tf
-from helpers.oracle import MinimumNoise, Oracle
+from helpers.oracle import MinimumNoise, Oracle, norms
 
 with warnings.catch_warnings():  # foolbox 3.3.4 imports a name that SciPy deprecates
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -40,7 +40,11 @@ def carlini_wagner(steps: int = 200, searches: int = 6) -> foolbox.Attack:
 
 
 def hop_skip_jump(steps: int = 20) -> foolbox.Attack:
-    """HopSkipJump, Chen et al. 2020; sees the answered class only."""
+    """HopSkipJump, Chen et al. 2020; sees the answered class only.
+
+    `attack` starts it from the nearest image of another class, among those it is given, that is answered
+    rightly; an image without such a neighbour is not searched.
+    """
     return foolbox.attacks.HopSkipJumpAttack(steps=steps)
 
 
@@ -58,16 +62,30 @@ def attack(
     gradients = np.zeros(len(images), np.int64)
     wanted = np.flatnonzero(~oracle.already_wrong)
     # HopSkipJump of foolbox 3.3.4 divides by one norm of the whole batch: only a batch of one is right.
-    alone = isinstance(method, foolbox.attacks.HopSkipJumpAttack)
-    together = 1 if alone else max(1, len(wanted))
+    jumps = isinstance(method, foolbox.attacks.HopSkipJumpAttack)
+    together = 1 if jumps else max(1, len(wanted))
     with suppress(KeyboardInterrupt):
         for first in tqdm(range(0, len(wanted), together), desc=type(method).__name__, unit="batch"):
             which = wanted[first : first + together]
             asked = _Asked(oracle, which, gradients)
             subject = foolbox.TensorFlowModel(asked, bounds=(0, 1), device="/CPU:0")
             scaled = tf.constant(oracle.images[which] / PEAK)
-            method(subject, scaled, tf.constant(oracle.labels[which], tf.int64), epsilons=None)
+            start = {"starting_points": _nearest_other(oracle, which[0])} if jumps else {}
+            if None not in start.values():
+                method(subject, scaled, tf.constant(oracle.labels[which], tf.int64), epsilons=None, **start)
     return oracle.result(gradients)
+
+
+def _nearest_other(oracle: Oracle, image: int) -> tf.Tensor | None:
+    """The nearest image that is rightly answered with another class, in [0, 1]; None if there is none.
+
+    HopSkipJump has to start from a misclassified image, and uniform noise, its default, is not always one.
+    """
+    others = np.flatnonzero(~oracle.already_wrong & (oracle.labels != oracle.labels[image]))
+    if not len(others):
+        return None
+    nearest = others[norms(oracle.images[others] - oracle.images[image]).argmin()]
+    return tf.constant(oracle.images[nearest][None] / PEAK)
 
 
 class _FastMinimumNorm(foolbox.attacks.L2FMNAttack):

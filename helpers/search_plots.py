@@ -47,20 +47,22 @@ def examples(
     return figure
 
 
-def norm_distribution(table: pd.DataFrame, title: str) -> Figure:
-    """Share of the images for which a noise of at most a norm was found, a step line per method.
+def norm_distribution(table: pd.DataFrame, title: str, by: str = "method") -> Figure:
+    """Share of the images for which a noise of at most a norm was found, a step line for each value of `by`.
 
-    table: columns method and l2, NaN where nothing was found.
+    table: columns `by`, l2 (NaN where nothing was found) and already_wrong: images that needed none, which
+    are left out.
     """
     figure, axis = plt.subplots(figsize=(10, 4.8), layout="constrained")
-    for look, (method, part) in zip(_looks(table["method"].nunique()), _groups(table), strict=True):
+    table = table[~table["already_wrong"]]
+    for look, (name, part) in zip(_looks(table[by].nunique()), _groups(table, by), strict=True):
         found = np.sort(part["l2"].dropna())
         share = 100 * np.arange(1, len(found) + 1) / len(part)
-        label = f"{method} ({np.median(part['l2'].fillna(np.inf)):.0f})"
+        label = f"{name} ({np.median(part['l2'].fillna(np.inf)):.0f})"
         axis.step(found, share, where="post", label=label, **look)
     axis.set(xlabel=NORM, ylabel="images flipped (%)", title=title, ylim=(0, 101))
     _logarithmic(axis, "x")
-    _legend_on_the_right(axis, "method (median norm)")
+    _legend_on_the_right(axis, f"{by} (median norm)")
     return figure
 
 
@@ -69,7 +71,7 @@ def margins(table: pd.DataFrame, title: str) -> Figure:
 
     table: columns method, margin (probability of the answer minus that of the true class) and success.
     """
-    groups = _groups(table)
+    groups = _groups(table, "method")
     boxes = [part.loc[part["success"], "margin"].to_numpy() for _, part in groups]
     figure, axis = plt.subplots(figsize=(9, 0.5 * len(groups) + 2), layout="constrained")
     look = {"color": sns.color_palette("colorblind")[0]}
@@ -88,15 +90,14 @@ def norm_against_queries(
     """Median norm against the questions asked, a line per method.
 
     curves: method -> (questions, median norms), inf where fewer than half the images are flipped yet; levels:
-    norms drawn as dashed horizontal lines, of methods that see gradients.
+    norms of methods that see gradients, drawn as dashed lines.
     """
     figure, axis = plt.subplots(figsize=(10, 4.8), layout="constrained")
     for look, (method, (questions, norms)) in zip(_looks(len(curves)), curves.items(), strict=True):
         known = np.where(np.isfinite(norms), norms, np.nan)
         axis.plot(questions, known, label=method, marker="o", ms=4, **look)
-    for number, (method, norm) in enumerate(levels.items()):
-        label = f"{method} (sees gradients)"
-        axis.axhline(norm, color=str(0.15 + 0.15 * number), ls="--", lw=1.2, label=label)
+    for method, norm in levels.items():
+        axis.axhline(norm, color="0.4", ls="--", lw=1, label=f"{method}, which sees gradients: {norm:.0f}")
     axis.set(xlabel="questions asked per image", ylabel=f"median {NORM}", title=title)
     _logarithmic(axis, "xy")
     _legend_on_the_right(axis)
@@ -131,8 +132,8 @@ def _logarithmic(axis: Axes, directions: str) -> None:
             axis.set(**{f"{direction}scale": "log"})
 
 
-def _groups(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return list(table.groupby("method", sort=False))
+def _groups(table: pd.DataFrame, by: str) -> list[tuple[str, pd.DataFrame]]:
+    return list(table.groupby(by, sort=False))
 
 
 def _looks(count: int) -> list[dict]:

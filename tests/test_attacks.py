@@ -36,6 +36,14 @@ def test_hop_skip_jump_sees_no_gradients():
     assert (found.norms < 3 * least).all()
 
 
+def test_hop_skip_jump_needs_a_neighbour_of_another_class():
+    model, images, labels, _ = linear.problem(12)
+    alone = labels == labels[0]
+    found = attacks.attack(attacks.hop_skip_jump(1), model, images[alone], labels[alone], seed=0)
+    assert not found.success.any()
+    assert (found.queries == 2).all()
+
+
 def test_every_question_and_gradient_is_counted(monkeypatch):
     model, images, labels, _ = linear.problem()
     asked, scores = [], attacks.Oracle.__init__

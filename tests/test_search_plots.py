@@ -24,6 +24,7 @@ def texts(axis):
 def table():
     columns = {"method": ["a"] * 4 + ["b"] * 4, "l2": [10, 20, 30, np.nan, 5, 5, 5, 5]}
     columns |= {"margin": [1e-4, 2e-3, 0.1, 0.0, *[0.5] * 4], "success": [True] * 3 + [False] + [True] * 4}
+    columns |= {"already_wrong": [False] * 8}
     return pd.DataFrame(columns)
 
 
@@ -51,6 +52,10 @@ def test_norm_distribution_counts_what_was_not_found():
     assert second.get_ydata().tolist() == [25, 50, 75, 100]
     assert texts(axis) == ["a (25)", "b (5)"]
     assert axis.get_xscale() == "log"
+    some = table().assign(already_wrong=[False, True, True, True] * 2, net=["x"] * 4 + ["y"] * 4)
+    axis = drawn(search_plots.norm_distribution(some, "title", by="net"))
+    assert [line.get_ydata().tolist() for line in axis.lines] == [[100], [100]]
+    assert axis.get_legend().get_title().get_text() == "net (median norm)"
 
 
 def test_margins_are_of_what_was_found():
@@ -64,7 +69,7 @@ def test_norm_against_queries_leaves_out_what_is_infinite():
     search, _, level = axis.lines
     np.testing.assert_array_equal(search.get_ydata(), [np.nan, 50, 20])
     assert level.get_ydata()[0] == 15
-    assert texts(axis) == ["search", "jump", "DDN (sees gradients)"]
+    assert texts(axis) == ["search", "jump", "DDN, which sees gradients: 15"]
 
 
 def test_sandwich_sorts_images_and_counts_what_is_known():
