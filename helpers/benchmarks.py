@@ -4,12 +4,12 @@ import contextlib
 import io
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from skimage.util import random_noise
 
-from helpers import classifiers, datasets, noise, stability, training, widgets
+from helpers import classifiers, datasets, minimum_noise, noise, oracle, stability, training, widgets
 from helpers.backend import keras, tf
 
 # Two private functions are called below, because no public one does so little: `stability._observed` is the
@@ -31,6 +31,8 @@ def findings(data_root: str, images: int = 4096) -> Iterator[tuple[str, str]]:
     yield "sweep, compact", _sweep(classifiers.compact(48, 43), images, _share(images, 2048))
     yield "sweep, aghdam", _sweep(classifiers.aghdam(48, 43), images, _share(images, 4096))
     yield "augmentation", _augmentation(images)
+    yield "paper's search", _evolution(model, grey[: _share(images, 64)])
+    yield "search", _search(model, grey[: _share(images, 64)])
     slider = widgets.NoiseSlider(grey[:10], np.zeros(10, int), ("none",) * 43, model)
     yield "noise slider", f"{1000 * _seconds(lambda: _tick(slider)):.0f} ms a tick"
     with tempfile.TemporaryDirectory() as cache:
@@ -51,7 +53,7 @@ def _baseline_sweep(model: keras.Model, grey: np.ndarray) -> str:
     block, copies, few = grey[: stability.BLOCK], _share(len(grey), 200), grey[: _share(len(grey), 8)]
     swept, bare, usual = _rounds(
         lambda: _vote(model, block, copies),
-        lambda: _forward(model, block, copies),
+        lambda: _forward(model, block, copies * len(stability.SIGMAS)),
         lambda: _usual(model, few, 2),
     )
     work = copies * len(stability.SIGMAS) * len(block)
@@ -62,7 +64,9 @@ def _baseline_sweep(model: keras.Model, grey: np.ndarray) -> str:
 def _sweep(model: keras.Model, images: int, copies: int) -> str:
     """A few copies out of the sweep of one block of images, beside bare forward passes."""
     block = _grey(min(images, stability.BLOCK), model.input_shape[1])
-    swept, bare = _rounds(lambda: _observe(model, block, copies), lambda: _forward(model, block, copies))
+    swept, bare = _rounds(
+        lambda: _observe(model, block, copies), lambda: _forward(model, block, copies * len(stability.SIGMAS))
+    )
     return _beside_forward(copies * len(stability.SIGMAS) * len(block), swept, bare)
 
 
@@ -70,9 +74,78 @@ def _beside_forward(work: int, swept: np.ndarray, bare: np.ndarray) -> str:
     return f"{work / np.median(swept):,.0f} images/s, {np.median(bare / swept):.2f} of bare forward"
 
 
-def _vote(model: keras.Model, images: np.ndarray, copies: int) -> None:
+def _evolution(model: keras.Model, images: np.ndarray, generations: int = 30, population: int = 50) -> str:
+    """The paper's search, beside bare forward passes and the same search written with DEAP."""
+    labels = classifiers.predictions(model, images)
+    options = {"generations": generations, "population": population, "seed": 0}
+    passes = -(-len(images) * population * generations // oracle.BATCH)
+    evolved, bare, usual = _rounds(
+        lambda: _quietly(minimum_noise.evolutionary, model, images, labels, **options),
+        lambda: _forward(model, np.resize(images, (oracle.BATCH, *images.shape[1:])), passes),
+        lambda: _usual_evolution(model, images[0], labels[0], population),
+    )
+    work = passes * oracle.BATCH
+    times = np.median(usual / (2 * population) / (evolved / work))
+    return f"{_beside_forward(work, evolved, bare)}, {times:.0f} times DEAP"
+
+
+def _search(model: keras.Model, images: np.ndarray, queries: int = 1000) -> str:
+    """This project's search, beside bare forward passes."""
+    labels = classifiers.predictions(model, images)
+    passes = -(-len(images) * queries // oracle.BATCH)
+    searched, bare = _rounds(
+        lambda: _quietly(minimum_noise.search, model, images, labels, queries=queries, seed=0),
+        lambda: _forward(model, np.resize(images, (oracle.BATCH, *images.shape[1:])), passes),
+    )
+    return _beside_forward(passes * oracle.BATCH, searched, bare)
+
+
+def _usual_evolution(model: keras.Model, image: np.ndarray, label: int, population: int) -> None:
+    """The first two generations for one image as they are usually written: DEAP, one call an individual."""
+    from deap import algorithms, base, tools  # of the development requirements
+
+    class Fitness(base.Fitness):
+        weights = (-1.0,)
+
+    class Noise(list):
+        def __init__(self, genes: Sequence[float]):
+            super().__init__(genes)
+            self.fitness = Fitness()
+
+    rng, forward = np.random.default_rng(0), classifiers._compiled(model)
+
+    def evaluate(noise: Noise) -> tuple[float]:
+        added = np.array(noise, np.float32)
+        noisy = np.clip(image + added.reshape(image.shape), 0, 255)[None]
+        shares = tf.nn.softmax(forward(tf.constant(noisy, tf.float32)))[None]
+        sizes = tf.constant([[np.linalg.norm(added)]], tf.float32)
+        return (float(minimum_noise.boundary_objective(shares, tf.constant([[label]]), sizes)[0, 0]),)
+
+    def mate(one: Noise, other: Noise) -> tuple[Noise, Noise]:
+        crossover = (tools.cxBlend, tools.cxBlend, tools.cxUniform)[rng.integers(3)]
+        return crossover(one, other, 0.25 if crossover is tools.cxBlend else 0.5)
+
+    def mutate(noise: Noise) -> tuple[Noise]:
+        for gene in np.flatnonzero(rng.random(len(noise)) < minimum_noise.MUTATED):
+            noise[gene] += rng.uniform(-minimum_noise.STEP, minimum_noise.STEP)
+        return (noise,)
+
+    toolbox = base.Toolbox()
+    for name, operator in {"evaluate": evaluate, "mate": mate, "mutate": mutate}.items():
+        toolbox.register(name, operator)
+    toolbox.register("select", tools.selTournament, tournsize=minimum_noise.TOURNAMENT)
+    first = [Noise(rng.uniform(-10, 10, image.size)) for _ in range(population)]
+    algorithms.eaSimple(first, toolbox, 1.0, 1.0, 1, halloffame=tools.HallOfFame(1), verbose=False)
+
+
+def _quietly(call: Callable, *arguments: object, **options: object) -> None:
     with contextlib.redirect_stderr(io.StringIO()):  # where the progress goes
-        stability.votes(model, images, np.zeros(len(images), int), copies=copies, seed=0, cache=None)
+        call(*arguments, **options)
+
+
+def _vote(model: keras.Model, images: np.ndarray, copies: int) -> None:
+    labels = np.zeros(len(images), int)
+    _quietly(stability.votes, model, images, labels, copies=copies, seed=0, cache=None)
 
 
 def _observe(model: keras.Model, images: np.ndarray, copies: int) -> None:
@@ -82,10 +155,10 @@ def _observe(model: keras.Model, images: np.ndarray, copies: int) -> None:
     stability._observed(model, images, labels, sigmas, 0, chunk, lambda answered: None)
 
 
-def _forward(model: keras.Model, images: np.ndarray, copies: int) -> None:
-    """As many forward passes as the sweep makes, of one batch that is ready."""
+def _forward(model: keras.Model, images: np.ndarray, passes: int) -> None:
+    """Forward passes of one batch that is ready."""
     forward, batch = classifiers._compiled(model), tf.constant(images, tf.float32)
-    for _ in range(copies * len(stability.SIGMAS)):
+    for _ in range(passes):
         scores = forward(batch)
     scores.numpy()
 

@@ -88,6 +88,15 @@ def test_a_missing_table_names_its_notebook_and_the_command(run, tmp_path):
     assert str(caught.value).endswith(command)
     with pytest.raises(FileNotFoundError, match="no notebook 11 could write it"):
         run.read_table("11_recognition")
+    with pytest.raises(FileNotFoundError, match=r"02_cnn\.keras is not there .* 02_noise_datasets"):
+        run.read_model("02_cnn")
+
+
+def test_read_model_names_the_file_of_another_notebook(run, tmp_path):
+    with outputs.atomic(run.model_path("cnn")) as partial:
+        partial.write_bytes(b"weights")
+    other = outputs.Run("04_pretrained_models", PARAMETERS, root=tmp_path)
+    assert other.read_model("03_cnn").read_bytes() == b"weights"
 
 
 def test_manifest_records_what_ran_and_what_was_written(run):

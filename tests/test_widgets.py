@@ -1,10 +1,12 @@
 import io
+import re
 
+import linear
 import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import classifiers, widgets
+from helpers import classifiers, minimum_noise, widgets
 
 
 @pytest.fixture
@@ -50,3 +52,34 @@ def test_a_tick_reuses_the_figure(slider):
 def test_it_works_without_a_classifier():
     slider = widgets.NoiseSlider(np.zeros((1, 8, 8, 3), np.uint8), [0], ("nothing",))
     assert shown(slider).shape == (296, 720, 3)
+
+
+@pytest.fixture
+def walk():
+    model, images, labels, _ = linear.problem(3)
+    noise = minimum_noise.search(model, images, labels, queries=600, seed=0).noise
+    return widgets.BoundarySlider(images, noise, labels, ("a", "b", "c"), model)
+
+
+def test_a_walk_along_the_minimum_noise_crosses_the_boundary(walk):
+    answers = []
+    for share in (0.0, 0.9, 1.0):
+        walk.share.value = share
+        scores = [float(text.rstrip("%")) for text in re.findall(r"[\d.]+%", walk._caption.get_text())]
+        answers.append(scores[0] - scores[1])
+    assert answers[0] > answers[1] > 0 >= answers[2]
+
+
+@pytest.mark.parametrize(("control", "value"), [("index", 2), ("share", 0.5)])
+def test_every_control_of_the_walk_changes_the_picture(walk, control, value):
+    before = shown(walk)
+    getattr(walk, control).value = value
+    assert not np.array_equal(shown(walk), before)
+
+
+def test_a_walk_starts_at_the_clean_image(walk):
+    walk.share.value = 0
+    assert "norm 0.0" in walk._caption.get_text()
+    pictures, _ = walk._shown()
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+    assert (pictures[1] == 128).all()
