@@ -9,14 +9,13 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from helpers.backend import keras, tf
+from helpers.metrics import PEAK
 from helpers.oracle import MinimumNoise, Oracle, norms
 
 with warnings.catch_warnings():  # foolbox 3.3.4 imports a name that SciPy deprecates
     warnings.simplefilter("ignore", DeprecationWarning)
     import eagerpy
     import foolbox
-
-PEAK = 255.0
 
 
 def ddn(steps: int = 100) -> foolbox.Attack:

@@ -12,8 +12,8 @@ from skimage.util import random_noise
 from helpers import classifiers, datasets, minimum_noise, noise, oracle, stability, training, widgets
 from helpers.backend import keras, tf
 
-# Two private functions are called below, because no public one does so little: `stability._observed` is the
-# sweep of a chunk without cache and sums, `classifiers._compiled` a forward pass without moving images.
+# One private function is called below, because no public one does so little: `stability._observed` is the
+# sweep of a chunk without cache and sums.
 REPEATS = 9  # the median of so many is reported, after one call that is not counted
 
 
@@ -112,7 +112,7 @@ def _usual_evolution(model: keras.Model, image: np.ndarray, label: int, populati
             super().__init__(genes)
             self.fitness = Fitness()
 
-    rng, forward = np.random.default_rng(0), classifiers._compiled(model)
+    rng, forward = np.random.default_rng(0), classifiers.compiled(model)
 
     def evaluate(noise: Noise) -> tuple[float]:
         added = np.array(noise, np.float32)
@@ -157,7 +157,7 @@ def _observe(model: keras.Model, images: np.ndarray, copies: int) -> None:
 
 def _forward(model: keras.Model, images: np.ndarray, passes: int) -> None:
     """Forward passes of one batch that is ready."""
-    forward, batch = classifiers._compiled(model), tf.constant(images, tf.float32)
+    forward, batch = classifiers.compiled(model), tf.constant(images, tf.float32)
     for _ in range(passes):
         scores = forward(batch)
     scores.numpy()

@@ -251,7 +251,7 @@ def logits(
     """
     if len(images) == 0:
         raise ValueError("no images: logits need at least one")
-    forward = _compiled(model)
+    forward = compiled(model)
     parts = []
     for first in range(0, len(images), batch_size):
         batch = images[first : first + batch_size]
@@ -272,8 +272,8 @@ def predictions(model: keras.Model, images: np.ndarray | tf.Tensor, **options: o
 
 
 @lru_cache(maxsize=16)
-def _compiled(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The model's forward pass as one compiled function, traced once for all calls."""
+def compiled(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The forward pass, float32 images (N, H, W, C) to logits, as one function, traced once for all calls."""
     images = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     return tf.function(lambda batch: model(batch, training=False), autograph=False).get_concrete_function(
         images

@@ -181,8 +181,8 @@ def search(
     """An evolution strategy for the smallest noise that makes a classifier wrong, from its scores alone.
 
     model: classifier with logits or probabilities; images: (N, H, W, C) in [0, 255]; labels: (N,); queries:
-    images that the model may be asked about for each. The result for an image is the same whatever other
-    images are searched.
+    images that the model may be asked about for each. The result for an image depends on it,
+    its number and the seed, not on the other images.
 
     A generation has four steps. Mutation: every offspring differs from its parent in one atom (see `atoms`),
     those that are expected to matter and least known. Recombination: their changes of the margin (the highest
@@ -204,10 +204,8 @@ def search(
                 offspring = min(OFFSPRING, left - SELECTION)
                 chosen = slopes.choose(offspring, offspring // PROBES)
                 steps = MUTATION * np.array([2.0 * draw.integers(0, 2, offspring) - 1 for draw in draws])
-                changes = (
-                    oracle.margins(which, _mutated(parent, atoms.images(chosen), steps)) - height[:, None]
-                )
-                slopes.learn(chosen, changes / steps)
+                heights = oracle.margins(which, _mutated(parent, atoms.images(chosen), steps))
+                slopes.learn(chosen, (heights - height[:, None]) / steps)
                 parent, height = _selected(oracle, which, parent, height, atoms.sums(slopes.estimate))
                 show()
     return oracle.result()

@@ -1,13 +1,12 @@
 """A classifier that answers questions about images, and the smallest noise found for each of them."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from helpers import metrics, model_files
+from helpers import classifiers, metrics, model_files
 from helpers.backend import keras, tf
 
 BATCH = 1024  # images of one call of the model
@@ -74,7 +73,7 @@ class Oracle:
         self.labels = np.asarray(labels)
         model_files.check(model, images, self.labels)
         self.images = np.asarray(images, np.float32)
-        self.scores = scores(model_files.with_logits(model, self.images))
+        self.scores = classifiers.compiled(model_files.with_logits(model, self.images))
         self.queries = np.zeros(len(images), np.int64)
         self.noise, self.norms = np.zeros_like(self.images), np.full(len(images), np.inf)
         self._trace: list[pd.DataFrame] = []
@@ -120,7 +119,7 @@ class Oracle:
     def result(self, gradients: np.ndarray | None = None) -> MinimumNoise:
         """What was found, after a last question about every image."""
         self.count(np.arange(len(self.images)), 1)
-        noisy = self.images + self.noise
+        noisy = tf.constant(self.images + self.noise)
         parts = [self.scores(noisy[first : first + BATCH]) for first in range(0, len(noisy), BATCH)]
         shares = tf.nn.softmax(tf.concat(parts, 0)).numpy()
         own = shares[np.arange(len(noisy)), self.labels]
@@ -142,13 +141,6 @@ TRACE = {"image": np.zeros(0, int), "queries": np.zeros(0, int), "norm": np.zero
 def norms(noise: np.ndarray) -> np.ndarray:
     """L2 norm of each of some images (N, H, W, C)."""
     return np.sqrt(np.square(noise, dtype=np.float64).sum((1, 2, 3)))
-
-
-@lru_cache(maxsize=16)
-def scores(model: keras.Model) -> tf.types.experimental.GenericFunction:
-    """The model as a compiled function of any number of images, traced once."""
-    images = tf.TensorSpec((None, *model.input_shape[1:]))
-    return tf.function(lambda batch: model(batch, training=False), autograph=False, input_signature=[images])
 
 
 @tf.function(reduce_retracing=True)

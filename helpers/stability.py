@@ -68,9 +68,7 @@ def votes(
     cache: folder of finished chunks, found again by the content of model, images and protocol; None keeps
     nothing. Raises ValueError where model, images, labels, sigmas or copies do not fit.
     """
-    labels, sigmas = np.asarray(labels), np.asarray(sigmas, np.float64)
-    model_files.check(model, images, labels)
-    _check(sigmas, copies)
+    labels, sigmas = _checked(model, images, labels, sigmas, copies)
     parts = _parts(model, images, labels, sigmas, copies, seed, cache, (0, 1))
     return Votes.merged(sigmas, copies, labels, parts)
 
@@ -91,9 +89,7 @@ def fill(
     shard: (number, shards), which takes the chunks number, number + shards, … Other arguments as in `votes`,
     which reads what all shards leave. Raises ValueError where they or shard do not fit.
     """
-    labels, sigmas = np.asarray(labels), np.asarray(sigmas, np.float64)
-    model_files.check(model, images, labels)
-    _check(sigmas, copies)
+    labels, sigmas = _checked(model, images, labels, sigmas, copies)
     if not 0 <= shard[0] < shard[1]:
         raise ValueError(f"shard {shard[0]} of {shard[1]}: number them from 0 to {shard[1] - 1}")
     if cache is None:
@@ -274,9 +270,15 @@ def _stored(path: Path, chunk: Chunk) -> dict[str, np.ndarray] | None:
         return None
 
 
-def _check(sigmas: np.ndarray, copies: int) -> None:
+def _checked(
+    model: keras.Model, images: np.ndarray, labels: ArrayLike, sigmas: Sequence[float], copies: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and sigmas as arrays; ValueError where something does not fit."""
+    labels, sigmas = np.asarray(labels), np.asarray(sigmas, np.float64)
+    model_files.check(model, images, labels)
     ascending = sigmas.ndim == 1 and len(sigmas) and sigmas[0] > 0 and (sigmas[1:] > sigmas[:-1]).all()
     if not ascending or sigmas[-1] == np.inf:
         raise ValueError(f"sigmas {sigmas.tolist()}: give ascending standard deviations above zero")
     if copies < 1:
         raise ValueError(f"copies is {copies}: it must be at least 1")
+    return labels, sigmas
