@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from helpers import augmentation, noise, outputs, philox
+from helpers import augmentation, classifiers, noise, outputs, philox
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet
 from helpers.noise import NoiseSet
@@ -33,10 +33,16 @@ class Recipe:
     clean: float = 0.1  # share of the images that the noise leaves as they are
     weakest: float = 0.0  # of a set's level: noise is drawn between that share of it and all of it
     balanced: bool = False  # draw all classes equally often
+    precision: str = "float32"  # of the arithmetic: a choice of classifiers.PRECISIONS
 
     def __post_init__(self) -> None:
         """Refuse unknown choices and numbers out of range by name."""
-        for name, known in (("schedule", SCHEDULES), ("augmentation", augmentation.AUGMENTATIONS)):
+        choices = {
+            "schedule": SCHEDULES,
+            "augmentation": augmentation.AUGMENTATIONS,
+            "precision": classifiers.PRECISIONS,
+        }
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(known)}")
         for name in ("epochs", "batch_size"):
@@ -88,6 +94,7 @@ def fit(
     build: function without arguments that returns an uncompiled classifier with logits; train, validation:
     `datasets.ImageSet`; path: where the finished model goes (.keras); data: digest of the
     data, such as `datasets.Splits.digest`.
+    The model computes in float32 whatever the recipe's precision, so it serves on any processor.
     A checkpoint beside `path` after every epoch lets a killed training go on with the same numbers as an
     uninterrupted one. A stored model made from other data, recipe, seed or code is trained anew.
     Returns `Trained`. Raises ValueError where the sets are too small for one batch.
@@ -107,6 +114,7 @@ def fit(
         model, rows, before = state.model, state.history.to_dict("records"), state.seconds
     else:
         rows, before = [], 0.0
+        model = classifiers.with_precision(model, recipe.precision)
         model.compile(
             optimizer=_optimizer(recipe, steps),
             loss=keras.losses.CategoricalCrossentropy(
@@ -127,6 +135,7 @@ def fit(
         verbose=0,
         callbacks=[keeper],
     )
+    model = classifiers.with_precision(model, "float32")
     trained = finished.save(model, keeper.rows, keeper.seconds())
     checkpoint.remove()
     return trained

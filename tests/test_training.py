@@ -129,6 +129,21 @@ def test_a_recipe_with_noise_and_balance_runs(tmp_path):
     assert np.isfinite(history).all(axis=None)
 
 
+def test_training_in_bfloat16_learns_resumes_and_leaves_a_float32_model(tmp_path, monkeypatch):
+    recipe = replace(SHORT, epochs=4, precision="mixed_bfloat16", augmentation="none", batch_size=16)
+    killed(monkeypatch, "on_epoch_end", 2)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "model.keras", recipe)
+    monkeypatch.undo()
+    resumed = fit(tmp_path / "model.keras", recipe)
+    assert_equal(resumed, fit(tmp_path / "other.keras", recipe))
+    assert resumed.history["val_accuracy"].iloc[-1] > 0.95
+    for model in (resumed.model, fit(tmp_path / "model.keras", recipe).model):
+        assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+        right = classifiers.predictions(model, VALIDATION.images) == VALIDATION.labels
+        assert right.mean() > 0.95
+
+
 # The same numbers again
 
 
@@ -206,11 +221,12 @@ def test_a_second_call_loads_what_is_stored(trained, path):
         {"recipe": replace(SHORT, epochs=4)},
         {"recipe": replace(SHORT, noise=noise.NINE_SETS)},
         {"recipe": replace(SHORT, noise=noise.NINE_SETS[:1])},
+        {"recipe": replace(SHORT, precision="mixed_bfloat16")},
         {"seed": 1},
         {"data": "circles"},
         {"train": squares(95, 0)},
     ],
-    ids=["epochs", "noise", "one set", "seed", "data", "count"],
+    ids=["epochs", "noise", "one set", "precision", "seed", "data", "count"],
 )
 def test_another_training_does_not_load_what_is_stored(path, change):
     with pytest.raises(Started):
@@ -246,6 +262,7 @@ def test_a_stored_model_changed_by_others_is_trained_anew(trained, path, tmp_pat
     ("option", "message"),
     [
         ({"schedule": "linear"}, "unknown schedule 'linear': choose one of cosine, constant"),
+        ({"precision": "half"}, "unknown precision 'half': choose one of float32, mixed_bfloat16"),
         ({"augmentation": "flip"}, "unknown augmentation 'flip': choose one of none, camera, paper"),
     ],
 )
