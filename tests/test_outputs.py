@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import sys
 
 import matplotlib.figure
@@ -160,7 +161,21 @@ def test_keep_copies_what_the_manifests_name_and_nothing_else(run, tmp_path):
     names = {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
     assert names == {"tables/03_numbers.csv", "figures/03_plain.png", "manifest/03_cnn_baseline.json"}
     outputs.keep(profile, dataset, ["tables"], root=tmp_path)
-    assert not (kept / "figures").exists()
+    assert list((kept / "figures").iterdir()) == []
+
+
+def test_keep_replaces_its_notebooks_and_leaves_those_of_others(run, tmp_path):
+    run.table(pandas.DataFrame({"a": [1]}), "numbers")
+    run.finish()
+    profile, dataset = run.parameters["profile"], run.parameters["dataset"]
+    outputs.keep(profile, dataset, root=tmp_path)
+    shutil.rmtree(run.folder)
+    other = outputs.Run("09_ensembles", PARAMETERS, root=tmp_path)
+    other.table(pandas.DataFrame({"a": [2]}), "votes")
+    other.finish()
+    kept = outputs.keep(profile, dataset, root=tmp_path)
+    assert sorted(path.name for path in (kept / "tables").iterdir()) == ["03_numbers.csv", "09_votes.csv"]
+    assert len(list((kept / "manifest").iterdir())) == 2
 
 
 def test_keep_refuses_changed_results_and_leaves_the_kept_ones(run, tmp_path):
