@@ -5,11 +5,12 @@ import io
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from skimage.util import random_noise
 
-from helpers import classifiers, datasets, minimum_noise, noise, oracle, stability, training, widgets
+from helpers import classifiers, datasets, layers, minimum_noise, noise, oracle, stability, training, widgets
 from helpers.backend import keras, tf
 
 # One private function is called below, because no public one does so little: `stability._observed` is the
@@ -30,6 +31,8 @@ def findings(data_root: str, images: int = 4096) -> Iterator[tuple[str, str]]:
     yield "sweep, baseline", _baseline_sweep(model, grey)
     yield "sweep, compact", _sweep(classifiers.compact(48, 43), images, _share(images, 2048))
     yield "sweep, aghdam", _sweep(classifiers.aghdam(48, 43), images, _share(images, 4096))
+    for build in (classifiers.compact, classifiers.aghdam):
+        yield f"{build.__name__}, bfloat16", _bfloat16(build(48, 43), _share(images, 512))
     yield "augmentation", _augmentation(images)
     yield "paper's search", _evolution(model, grey[: _share(images, 64)])
     yield "search", _search(model, grey[: _share(images, 64)])
@@ -72,6 +75,19 @@ def _sweep(model: keras.Model, images: int, copies: int) -> str:
 
 def _beside_forward(work: int, swept: np.ndarray, bare: np.ndarray) -> str:
     return f"{work / np.median(swept):,.0f} images/s, {np.median(bare / swept):.2f} of bare forward"
+
+
+def _bfloat16(model: keras.Model, steps: int) -> str:
+    """Forward passes and training steps in mixed_bfloat16, beside float32."""
+    pair = [model, layers.with_precision(model, "mixed_bfloat16")]
+    batch, nothing = _grey(128, model.input_shape[1]), np.zeros(128, int)
+    exact, rounded = _rounds(*(partial(_forward, one, batch, 4 * steps) for one in pair))
+    ready = tf.data.Dataset.from_tensors((tf.constant(batch, tf.float32), tf.one_hot(nothing, 43))).repeat()
+    for one in pair:
+        _compile(one)
+    slow, fast = _rounds(*(partial(_train, one, iter(ready), steps) for one in pair))
+    passes, training_steps = np.median(exact / rounded), np.median(slow / fast)
+    return f"{passes:.1f} times as fast forward, {training_steps:.1f} times in training, as in float32"
 
 
 def _evolution(model: keras.Model, images: np.ndarray, generations: int = 30, population: int = 50) -> str:
@@ -176,8 +192,7 @@ def _augmentation(images: int) -> str:
     train = datasets.ImageSet(_grey(images, 48), nothing, nothing, ("none",) * 43, np.full((images, 2), 48))
     recipe = training.Recipe(batch_size=min(128, images), noise=(noise.NoiseSet("gaussian", "max", 45.0),))
     model = classifiers.compact(48, 43)
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
-    model.compile("adamw", loss, metrics=["accuracy"], jit_compile=False)  # as `training.fit` does
+    _compile(model)
     batches = training.batches(train, recipe, seed=0)
     # Iterators that last, because a training waits for its pipeline to start only once.
     coming, ready = iter(batches), iter(batches.take(1).cache().repeat())
@@ -185,6 +200,12 @@ def _augmentation(images: int) -> str:
     augmented, bare = _rounds(lambda: _train(model, coming, steps), lambda: _train(model, ready, steps))
     more, step = np.median(augmented / bare) - 1, np.median(bare) / steps
     return f"{100 * more:.0f} % on top of a training step of {1000 * step:.0f} ms"
+
+
+def _compile(model: keras.Model) -> None:
+    """As `training.fit` does."""
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    model.compile("adamw", loss, metrics=["accuracy"], jit_compile=False)
 
 
 def _train(model: keras.Model, batches: Iterator, steps: int) -> None:

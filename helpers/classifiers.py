@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from helpers.backend import keras, tf
+from helpers.layers import ColourConvolution, FusedNormalization
 
 layers, ops = keras.layers, keras.ops
 
-PRECISIONS = ("float32", "mixed_bfloat16")
 COMPACT_STEM = 48  # maps of the first convolution of `compact`
 COMPACT_STAGES = ((48, 0), (96, 1), (192, 1))  # maps, then residual blocks after the pooling
 COMPACT_DROPOUT = 0.3
@@ -111,99 +111,6 @@ def compact(image_size: int = 48, classes: int = 43) -> keras.Model:
             maps = layers.Add()([maps, _gated(_block(maps, filters))])
     features = layers.Dropout(COMPACT_DROPOUT)(layers.Flatten()(maps))
     return keras.Model(images, layers.Dense(classes)(features), name="compact")
-
-
-@keras.saving.register_keras_serializable("helpers")
-class ColourConvolution(layers.Layer):
-    """A trained colour transform (a 1x1 convolution to as many channels), then a 'valid' convolution.
-
-    Nothing is between the two (Aghdam et al. 2015 give the transform no activation), so their product is
-    applied as one kernel. It is the same function with the same gradients, but the second convolution need
-    not send any to the images: a training step of `aghdam` takes two thirds of the time.
-    """
-
-    def __init__(self, filters: int, size: int, **options: object):
-        """filters: maps of the result; size: side of the kernel in pixels."""
-        super().__init__(**options)
-        self.filters, self.size = filters, size
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create both pairs of weights for the channels of input_shape (N, H, W, C)."""
-        channels = input_shape[-1]
-        self.colours = self.add_weight((channels, channels), name="colours")
-        self.offset = self.add_weight((channels,), "zeros", name="offset")
-        self.kernel = self.add_weight((self.size, self.size, channels, self.filters), name="kernel")
-        self.bias = self.add_weight((self.filters,), "zeros", name="bias")
-
-    def call(self, images: tf.Tensor) -> tf.Tensor:
-        """(N, H, W, C) to (N, H - size + 1, W - size + 1, filters)."""
-        kernel = ops.einsum("im,hwmo->hwio", self.colours, self.kernel)
-        return ops.conv(images, kernel) + (self.bias + ops.einsum("m,hwmo->o", self.offset, self.kernel))
-
-    def get_config(self) -> dict[str, object]:
-        """What Keras stores to build the layer anew."""
-        return {**super().get_config(), "filters": self.filters, "size": self.size}
-
-
-@keras.saving.register_keras_serializable("helpers")
-class FusedNormalization(layers.Layer):
-    """Batch normalisation (Ioffe and Szegedy 2015) by TensorFlow's fused kernel, over (N, H, W, C).
-
-    Keras' own layer is ten elementwise operations on a CPU, a sixth of a training step of `compact`, and half
-    of it in bfloat16. Its four weights are float32 in any precision.
-    """
-
-    def __init__(self, momentum: float = 0.99, epsilon: float = 0.001, **options: object):
-        """momentum: of the moving mean and variance; epsilon: added to the variance (both as in Keras)."""
-        super().__init__(**options)
-        self.momentum, self.epsilon = momentum, epsilon
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create scale, offset, moving mean and moving variance for the channels of input_shape."""
-        options = {"shape": input_shape[-1:], "autocast": False}
-        self.gamma = self.add_weight(name="gamma", initializer="ones", **options)
-        self.beta = self.add_weight(name="beta", initializer="zeros", **options)
-        options["trainable"] = False
-        self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", **options)
-        self.moving_variance = self.add_weight(name="moving_variance", initializer="ones", **options)
-
-    def call(self, maps: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """(N, H, W, C) to the same shape: by the batch's moments in training, else by the moving ones."""
-        moving = [self.moving_mean, self.moving_variance]
-        given = [self.gamma, self.beta] if training else [self.gamma, self.beta, *moving]
-        normalised, *moments = tf.compat.v1.nn.fused_batch_norm(
-            maps, *map(tf.convert_to_tensor, given), epsilon=self.epsilon, is_training=bool(training)
-        )
-        for old, new in zip(moving, moments, strict=True) if training else ():
-            old.assign(self.momentum * old + (1 - self.momentum) * new)
-        return normalised
-
-    def get_config(self) -> dict[str, object]:
-        """What Keras stores to build the layer anew."""
-        return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}
-
-
-def with_precision(model: keras.Model, precision: str) -> keras.Model:
-    """The model, computing in one of `PRECISIONS`: itself if it does already, else a copy with its weights.
-
-    mixed_bfloat16 rounds what goes between layers to 8 bits of mantissa; weights, logits and the first
-    layer (the rescaling of grey levels) stay float32. Raises ValueError for an unknown precision.
-    """
-    if precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
-    first, *inner, last = (layer for layer in model.layers if not isinstance(layer, layers.InputLayer))
-    if all(layer.dtype_policy.name == precision for layer in inner):
-        return model
-
-    def copy(layer: layers.Layer | keras.Operation) -> layers.Layer | keras.Operation:
-        config = layer.get_config()
-        if isinstance(layer, layers.Layer):  # slices, for example, have no type of their own
-            config["dtype"] = "float32" if layer in (first, last) else precision
-        return type(layer).from_config(config)
-
-    twin = keras.models.clone_model(model, clone_function=copy)
-    twin.set_weights(model.get_weights())
-    return twin
 
 
 def _require_pixels(image_size: int, least: int) -> None:

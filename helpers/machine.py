@@ -10,6 +10,7 @@ import psutil
 from helpers import gtsrb, outputs, sources
 
 _GIB = 2**30
+CPUINFO = Path("/proc/cpuinfo")  # on Linux
 
 
 def findings(data_root: str) -> Iterator[tuple[str, str]]:
@@ -17,12 +18,20 @@ def findings(data_root: str) -> Iterator[tuple[str, str]]:
     for name, version in outputs.versions().items():
         yield name, version or "not installed"
     yield "cores", _finding(lambda: f"{os.cpu_count()}")
+    yield "bfloat16", _finding(_bfloat16)
     yield "memory", _finding(_memory)
     yield "disk", _finding(lambda: f"{shutil.disk_usage(outputs.ROOT).free / _GIB:.0f} GiB free")
     root = outputs.ROOT / Path(data_root).expanduser()
     yield "data root", data_root if root.is_dir() else f"{data_root} (no such folder)"
     for name in sources.NAMES[:-1]:
         yield f"data: {name}", _finding(lambda name=name: _place(name, root))
+
+
+def _bfloat16() -> str:
+    """Whether the parameter ``precision: mixed_bfloat16`` pays on this processor."""
+    flags = CPUINFO.read_text(encoding="utf-8").split()
+    found = [flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags]
+    return f"by this processor ({found[0]})" if found else "slow on this processor: set precision=float32"
 
 
 def _memory() -> str:

@@ -135,16 +135,21 @@ def with_interval(table: pd.DataFrame) -> pd.Series:
 
 
 def difference_row(correct: ArrayLike, other: ArrayLike, *, level: float = 0.95) -> dict[str, float]:
-    """The columns of a paired comparison: difference, low, high (points), p of `paired_test`, images.
+    """`mean_difference_row` of two classifiers, correct and other (N,) bool, with p of `paired_test`."""
+    row = mean_difference_row(correct, other, level=level)
+    return row | {"p": paired_test(correct, other), "images": row.pop("images")}
 
-    correct, other: (N,) bool, two classifiers on the same images; the difference is the first minus the
-    second, its interval the Wald interval for paired proportions.
+
+def mean_difference_row(values: ArrayLike, others: ArrayLike, *, level: float = 0.95) -> dict[str, float]:
+    """Columns difference, low, high (points) and images of two classifiers on the same images.
+
+    values, others: (N,), say the share of an image's copies that are right; the difference is the mean of
+    the first minus that of the second, its interval by image: Wald's for pairs.
     """
-    p = paired_test(correct, other)
-    steps = np.asarray(correct, bool).astype(float) - np.asarray(other, bool)
+    steps = np.asarray(values, float) - np.asarray(others, float)
     reach = stats.norm.ppf((1 + level) / 2) * steps.std() / np.sqrt(len(steps))
-    mean, low, high = (100 * value for value in (steps.mean(), steps.mean() - reach, steps.mean() + reach))
-    return {"difference": mean, "low": low, "high": high, "p": p, "images": len(steps)}
+    mean, low, high = (100 * float(x) for x in (steps.mean(), steps.mean() - reach, steps.mean() + reach))
+    return {"difference": mean, "low": low, "high": high, "images": len(steps)}
 
 
 def paired_test(correct: ArrayLike, other: ArrayLike) -> float:

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from helpers import metrics, model_files, outputs, philox
+from helpers import layers, metrics, model_files, outputs, philox
 from helpers.backend import keras, tf
 from helpers.votes import Votes
 
@@ -253,7 +253,7 @@ def _folder(
         "labels": labels.tolist(),
         "sigmas": sigmas.tolist(),
         "seed": int(seed),
-        "code": [outputs.code(module) for module in (__file__, philox.__file__)],
+        "code": [outputs.code(module) for module in (__file__, layers.__file__, philox.__file__)],
         "tensorflow": tf.__version__,
     }
     return cache / hashlib.sha256(json.dumps(protocol).encode()).hexdigest()[:24]

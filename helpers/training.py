@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from helpers import augmentation, classifiers, noise, outputs, philox
+from helpers import augmentation, layers, noise, outputs, philox
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet
 from helpers.noise import NoiseSet
@@ -33,14 +33,14 @@ class Recipe:
     clean: float = 0.1  # share of the images that the noise leaves as they are
     weakest: float = 0.0  # of a set's level: noise is drawn between that share of it and all of it
     balanced: bool = False  # draw all classes equally often
-    precision: str = "float32"  # of the arithmetic: a choice of classifiers.PRECISIONS
+    precision: str = "float32"  # of the arithmetic: a choice of layers.PRECISIONS
 
     def __post_init__(self) -> None:
         """Refuse unknown choices and numbers out of range by name."""
         choices = {
             "schedule": SCHEDULES,
             "augmentation": augmentation.AUGMENTATIONS,
-            "precision": classifiers.PRECISIONS,
+            "precision": layers.PRECISIONS,
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -66,7 +66,10 @@ NEAREST = replace(PAPER, learning_rate=0.001)
 
 
 class Trained(NamedTuple):
-    """A trained model with its history: one row an epoch (epoch, loss, accuracy, val_loss, val_accuracy)."""
+    """A trained model with its history: one row an epoch (epoch, loss, accuracy, val_loss, val_accuracy).
+
+    The history is measured in the recipe's precision.
+    """
 
     model: keras.Model
     history: pd.DataFrame
@@ -114,7 +117,7 @@ def fit(
         model, rows, before = state.model, state.history.to_dict("records"), state.seconds
     else:
         rows, before = [], 0.0
-        model = classifiers.with_precision(model, recipe.precision)
+        model = layers.with_precision(model, recipe.precision)
         model.compile(
             optimizer=_optimizer(recipe, steps),
             loss=keras.losses.CategoricalCrossentropy(
@@ -135,8 +138,8 @@ def fit(
         verbose=0,
         callbacks=[keeper],
     )
-    model = classifiers.with_precision(model, "float32")
-    trained = finished.save(model, keeper.rows, keeper.seconds())
+    model = layers.with_precision(model, "float32")
+    trained = finished.save(model, keeper.rows, keeper.seconds(), optimizer=False)
     checkpoint.remove()
     return trained
 
@@ -202,7 +205,7 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
 
 def _key(model: keras.Model, recipe: Recipe, seed: int, data: str, count: int) -> str:
     """Digest of everything the trained weights depend on."""
-    code = [outputs.code(module.__file__) for module in (augmentation, noise, philox)]
+    code = [outputs.code(module.__file__) for module in (augmentation, layers, noise, philox)]
     code.append(outputs.code(__file__))
     text = json.dumps([model.to_json(), asdict(recipe), seed, data, count, code])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -224,9 +227,9 @@ class _Stored:
             return None
         return Trained(keras.models.load_model(self.path), pd.DataFrame(record["history"]), record["seconds"])
 
-    def save(self, model: keras.Model, rows: list[dict], seconds: float) -> Trained:
+    def save(self, model: keras.Model, rows: list[dict], seconds: float, *, optimizer: bool) -> Trained:
         with outputs.atomic(self.path) as temporary:
-            model.save(temporary)
+            model.save(temporary, include_optimizer=optimizer)
         record = {"key": self.key, "model": outputs.sha256(self.path), "seconds": seconds, "history": rows}
         outputs.write_json(self.record, record)
         return Trained(model, pd.DataFrame(rows), seconds)
@@ -258,7 +261,7 @@ class _Keeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.rows.append({"epoch": epoch + 1} | {name: float(value) for name, value in logs.items()})
         self.bar.set_postfix({name: f"{logs[name]:.3f}" for name in ("loss", "val_accuracy") if name in logs})
-        self.checkpoint.save(self.model, self.rows, self.seconds())
+        self.checkpoint.save(self.model, self.rows, self.seconds(), optimizer=True)
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.bar.close()

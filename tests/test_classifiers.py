@@ -5,6 +5,7 @@ from tiny_networks import BUILDERS, built, photographs, small
 
 from helpers import classifiers, model_files, noise
 from helpers.backend import keras, tf
+from helpers.layers import FusedNormalization
 
 layers = keras.layers
 
@@ -272,7 +273,7 @@ def test_gates_scale_whole_maps_by_what_all_means_say():
 
 
 def test_a_residual_block_that_returns_nothing_changes_nothing(tiny_compact, monkeypatch):
-    *_, last = [layer for layer in tiny_compact.layers if isinstance(layer, classifiers.FusedNormalization)]
+    *_, last = [layer for layer in tiny_compact.layers if isinstance(layer, FusedNormalization)]
     last.gamma.assign(last.gamma * 0)
     last.beta.assign(last.beta * 0)
     monkeypatch.setattr(classifiers, "COMPACT_STAGES", ((6, 0), (8, 0)))
@@ -286,50 +287,6 @@ def test_a_residual_block_that_returns_nothing_changes_nothing(tiny_compact, mon
     assert not np.allclose(
         classifiers.logits(tiny_compact, photographs()), classifiers.logits(plain, photographs()), atol=1e-2
     )
-
-
-def test_the_fused_normalization_is_that_of_keras():
-    rng = np.random.default_rng(0)
-    ours, theirs = classifiers.FusedNormalization(), layers.BatchNormalization()
-    for layer in (ours, theirs):
-        layer.build((None, 5, 5, 4))
-    weights = [rng.uniform(0.5, 2, 4) for _ in range(4)]
-    ours.set_weights(weights)
-    theirs.set_weights(weights)
-    maps = tf.constant(rng.normal(3, 2, (64, 5, 5, 4)), tf.float32)
-    for training in (False, True, False):  # the last sees the moving moments that training left
-        found = []
-        for layer in (ours, theirs):
-            with tf.GradientTape() as tape:
-                tape.watch(maps)
-                out = layer(maps, training=training)
-                loss = tf.reduce_sum(out**3)
-            found.append([out, *tape.gradient(loss, [maps, layer.gamma, layer.beta])])
-        for one, other in zip(*found, strict=True):
-            np.testing.assert_allclose(one, other, rtol=2e-3, atol=2e-3)
-    # The fused kernel keeps the unbiased variance: 1,600 values in 1,599.
-    np.testing.assert_allclose(ours.moving_variance, theirs.moving_variance, rtol=1e-4)
-    assert not np.allclose(ours.moving_mean, weights[2], rtol=1e-3)
-
-
-@pytest.mark.parametrize(("build", "side"), BUILDERS)
-def test_bfloat16_keeps_weights_and_logits_in_float32_and_answers_alike(build, side):
-    keras.utils.set_random_seed(0)
-    network = build(side, 5)
-    images = photographs(16, side)
-    rounded = classifiers.with_precision(network, "mixed_bfloat16")
-    assert {weight.dtype for weight in rounded.weights} == {"float32"}
-    exact, found = classifiers.logits(network, images), classifiers.logits(rounded, images)
-    assert 0 < np.abs(found - exact).max() < 0.03 * np.ptp(exact)
-    again = classifiers.with_precision(rounded, "float32")
-    np.testing.assert_array_equal(classifiers.logits(again, images), exact)
-    assert classifiers.with_precision(network, "float32") is network
-    assert classifiers.with_precision(rounded, "mixed_bfloat16") is rounded
-
-
-def test_an_unknown_precision_is_refused(model):
-    with pytest.raises(ValueError, match="unknown precision 'half': choose one of float32, mixed_bfloat16"):
-        classifiers.with_precision(model, "half")
 
 
 def test_an_ensemble_is_the_mean_probability(tmp_path):

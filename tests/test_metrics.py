@@ -614,3 +614,14 @@ def test_diversity_refuses_a_single_network_and_other_images():
         metrics.diversity([[0, 1], [1, 1]], [0, 1, 1])
     with pytest.raises(ValueError, match="share no images"):
         metrics.diversity([[], []], [])
+
+
+def test_the_difference_of_paired_shares_has_its_interval():
+    rng = np.random.default_rng(0)
+    values, others = rng.random((2, 400)) * 0.5 + [[0.4], [0.3]]
+    row = metrics.mean_difference_row(values, others)
+    reach = stats.norm.interval(0.95, (values - others).mean(), stats.sem(values - others, ddof=0))
+    assert [row["low"], row["high"]] == pytest.approx(100 * np.array(reach))
+    assert row["difference"] == pytest.approx(100 * (values.mean() - others.mean()))
+    assert row["images"] == 400
+    assert metrics.mean_difference_row(values, values)["high"] == 0
