@@ -60,6 +60,24 @@ def test_rendered_to_real_is_the_kept_one():
     assert metrics.with_interval(kept)[0] in README
 
 
+def test_stability_is_the_kept_one():
+    tables = REFERENCE / "full-gtsrb" / "tables"
+    clean = pd.read_csv(tables / "09_networks.csv").set_index("network")
+    overall = pd.read_csv(tables / "09_overall.csv").set_index(["protocol", "network"])
+    flips = pd.read_csv(tables / "09_flips.csv")
+    flips = flips.query("copies == copies.min() and precision == 'float32'").set_index("network")
+    shown = metrics.with_interval(overall)
+    published = overall["published"].map("{:.2f}".format).replace("nan", "")
+    expected = []
+    for name in clean.index:
+        row = [f"`{name}`", metrics.with_interval(clean)[name]]
+        for protocol in ("all images, 12 sigmas", "correct images, 11 sigmas"):
+            row += [shown[protocol, name], published[protocol, name]]
+        expected.append([*row, f"{flips.loc[name, 'flipped']} of {flips.loc[name, 'images']:,}"])
+    assert rows_of("Which network bears Gaussian noise") == expected
+    assert len(expected) == 7
+
+
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
 def test_link_leads_somewhere(link):
     assert (ROOT / link).exists()
