@@ -228,6 +228,8 @@ def keep(profile: str, dataset: str, kinds: Sequence[str] = ("tables", "figures"
     for name in [*files, *manifests]:
         (kept / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, kept / name)
+    for empty in [path for path in kept.iterdir() if not any(path.iterdir())]:
+        empty.rmdir()  # where only the older results had files
     return kept
 
 

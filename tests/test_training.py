@@ -99,9 +99,18 @@ def test_every_weight_moves(trained):
         assert np.abs(variable.numpy() - before.numpy()).max() > 1e-4, variable.path
 
 
-def test_the_rate_rises_for_an_epoch_and_falls_to_zero():
-    optimizer, steps = training._optimizer(SHORT, steps=3), 3 * 3
-    rate = optimizer._learning_rate
+def test_the_rate_rises_for_an_epoch_and_falls_to_zero(tmp_path, monkeypatch):
+    used = []
+    original = training._Keeper.on_train_end
+    monkeypatch.setattr(
+        training._Keeper,
+        "on_train_end",
+        lambda self, logs=None: (used.append(self.model.optimizer), original(self, logs)),
+    )
+    fit(tmp_path / "model.keras")
+    (optimizer,) = used
+    rate, steps = optimizer._learning_rate, 3 * 3
+    assert int(optimizer.iterations) == steps
     rates = [float(rate(step)) for step in range(steps + 1)]
     assert np.argmax(rates) == 3
     assert max(rates) == pytest.approx(0.003)
