@@ -20,19 +20,19 @@ ROUNDS = 3  # of the fit that separates places from kinds
 class Atoms:
     """Orthonormal atoms of images (H, W, C), numbered 0 … H·W·C - 1.
 
-    place: (D,) number of an atom's block; kind: (D,) number of its frequencies and colour; guess: (D,) the
-    energy that a gradient is expected to have in it, up to a factor.
+    count: D; place: (D,) number of an atom's block; kind: (D,) number of its frequencies and colour; guess:
+    (D,) the energy that a gradient is expected to have in it, up to a factor.
     """
 
     def __init__(self, height: int, width: int, channels: int):
         """Sides in pixels, and channels; three are taken for red, green and blue."""
-        self.shape = (height, width, channels)
+        self.shape, self.count = (height, width, channels), height * width * channels
         (rows, row_block, row_frequency), (columns, column_block, column_frequency) = map(
             _cosines, (height, width)
         )
         colours = OPPONENT if channels == 3 else np.eye(channels)
         self._factors = [tf.constant(factor, tf.float32) for factor in (rows, columns, colours)]
-        row, column, colour = np.unravel_index(np.arange(height * width * channels), self.shape)
+        row, column, colour = np.unravel_index(np.arange(self.count), self.shape)
         self.place = row_block[row] * (column_block.max() + 1) + column_block[column]
         frequencies = row_frequency[row], column_frequency[column]
         self.kind = (frequencies[0] * (column_frequency.max() + 1) + frequencies[1]) * channels + colour
@@ -49,20 +49,25 @@ class Atoms:
         weights = tf.reshape(tf.cast(weights, tf.float32), (-1, *self.shape))
         return tf.einsum("nuvk,ui,vj,kc->nijc", weights, *self._factors)
 
+    def weights(self, images: np.ndarray) -> np.ndarray:
+        """What `sums` needs to give images (N, H, W, C) back: (N, D)."""
+        weights = tf.einsum("nijc,ui,vj,kc->nuvk", tf.cast(images, tf.float32), *self._factors)
+        return tf.reshape(weights, (len(images), -1)).numpy()
+
 
 class Slopes:
-    """What is known of the slopes of N scores along all atoms.
+    """What is known of the slopes of R scores of each of N images along all atoms.
 
-    estimate: (N, D) slopes; certainty: (N, D) the share of a slope's variance that its estimate explains, 1
-    where it was just measured, 0 where never; it fades as the image moves on.
+    estimate: (N, R, D) slopes; certainty: (N, D) the share of a slope's variance that its estimate explains,
+    1 where it was just measured, 0 where never; it fades as the image moves on.
     """
 
-    def __init__(self, atoms: Atoms, count: int):
-        """Nothing is known yet of the slopes along `atoms` of so many scores."""
+    def __init__(self, atoms: Atoms, count: int, scores: int):
+        """Nothing is known yet of the slopes along `atoms` of so many scores of so many images."""
         self.atoms = atoms
-        self.estimate = np.zeros((count, len(atoms.guess)), np.float32)
-        self.certainty = np.zeros_like(self.estimate)
-        self._age = np.zeros_like(self.estimate)
+        self.estimate = np.zeros((count, scores, atoms.count), np.float32)
+        self.certainty = np.zeros((count, atoms.count), np.float32)
+        self._age = np.zeros_like(self.certainty)
         self._places, self._kinds = (
             np.eye(numbers.max() + 1, dtype=np.float32)[numbers] for numbers in (atoms.place, atoms.kind)
         )
@@ -75,23 +80,27 @@ class Slopes:
         doubt = self.expected() * (1 - self.certainty)
         if not probes or not self.certainty.any():
             return _largest(doubt, offspring)
-        again = _largest(np.abs(self.estimate) * self._age, probes)
+        again = _largest(np.sqrt(self.energy()) * self._age, probes)
         np.put_along_axis(doubt, again, -1, 1)
         return np.concatenate([again, _largest(doubt, offspring - probes)], 1)
 
+    def energy(self) -> np.ndarray:
+        """Squared slope of every atom, mean over the scores, (N, D)."""
+        return np.einsum("nrd,nrd->nd", self.estimate, self.estimate) / self.estimate.shape[1]
+
     def learn(self, chosen: np.ndarray, slopes: np.ndarray) -> None:
-        """Take up what was measured: chosen (N, P) atoms and their slopes.
+        """Take up what was measured: chosen (N, P) atoms and their slopes (N, R, P).
 
         What was not measured fades as much as the chosen ones have since they were measured before.
         """
-        before = np.take_along_axis(self.estimate, chosen, 1)
-        again = np.take_along_axis(self.certainty, chosen, 1) > 0
-        common, whole = (before * slopes * again).sum(1), (before**2 * again).sum(1)
+        before = np.take_along_axis(self.estimate, chosen[:, None], 2)
+        again = (np.take_along_axis(self.certainty, chosen, 1) > 0)[:, None]
+        common, whole = (before * slopes * again).sum((1, 2)), (before**2 * again).sum((1, 2))
         kept = np.clip(np.divide(common, whole, out=np.ones_like(whole), where=whole > 0), 0, 1)[:, None]
-        self.estimate *= kept
+        self.estimate *= kept[..., None]
         self.certainty *= kept**2
         self._age += 1
-        np.put_along_axis(self.estimate, chosen, slopes.astype(np.float32), 1)
+        np.put_along_axis(self.estimate, chosen[:, None], slopes.astype(np.float32), 2)
         np.put_along_axis(self.certainty, chosen, 1.0, 1)
         np.put_along_axis(self._age, chosen, 0.0, 1)
 
@@ -101,7 +110,7 @@ class Slopes:
         Fitted in turns to what is certain, beside `Atoms.guess` worth `DOUBT` measurements.
         """
         seen = self.certainty
-        energy = self.estimate**2 * seen
+        energy = self.energy() * seen
         total = (seen * self.atoms.guess).sum(1, keepdims=True)
         scale = np.divide(energy.sum(1, keepdims=True), total, out=np.ones_like(total), where=total > 0)
         guess = (scale * self.atoms.guess).astype(np.float32)

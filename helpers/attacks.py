@@ -17,6 +17,8 @@ with warnings.catch_warnings():  # foolbox 3.3.4 imports a name that SciPy depre
     import eagerpy
     import foolbox
 
+TOGETHER = 64  # images attacked at once: what their gradients need fits into memory
+
 
 def ddn(steps: int = 100) -> foolbox.Attack:
     """Decoupling direction and norm, Rony et al. 2019; sees gradients."""
@@ -62,7 +64,7 @@ def attack(
     wanted = np.flatnonzero(~oracle.already_wrong)
     # HopSkipJump of foolbox 3.3.4 divides by one norm of the whole batch: only a batch of one is right.
     jumps = isinstance(method, foolbox.attacks.HopSkipJumpAttack)
-    together = 1 if jumps else max(1, len(wanted))
+    together = 1 if jumps else TOGETHER
     with suppress(KeyboardInterrupt):
         for first in tqdm(range(0, len(wanted), together), desc=type(method).__name__, unit="batch"):
             which = wanted[first : first + together]

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from helpers import philox
+from helpers import boundary, philox
 from helpers.atoms import Atoms, Slopes
 from helpers.backend import keras, tf
-from helpers.oracle import BATCH, MinimumNoise, Oracle, norms
+from helpers.oracle import BATCH, MinimumNoise, Oracle
 
 # Section 3: tournaments of 5, mutations in [-10, 10], the end after 50 generations without improvement.
 TOURNAMENT = 5
@@ -27,14 +27,15 @@ NORM_WEIGHT = 0.01  # lambda, per grey level
 RIGHT_WEIGHT = 100.0  # beta
 _EVOLUTION = 6  # stream of the draws
 
-OFFSPRING = 150  # of `search`, per image and generation
+OFFSPRING = 100  # of `search`, per image and generation: at least so many,
+GROWTH = 0.1  # and at least this share of the questions asked before
 PROBES = 5  # one of so many repeats an atom, to see how fast slopes change
-MUTATION = 5.0  # grey levels: the norm of a mutation of `search`
-SCALES = np.geomspace(0.5, 8.0, 8)  # of a noise, tried on the way to the boundary
-FINER = 8  # scales tried between two of them
-SELECTION = 2 * (len(SCALES) + FINER)  # questions that choose the next parent
+MUTATION = 2.0  # grey levels: the norm of a mutation of `search`
+RIVALS = 20  # classes whose lead over the true one is followed, the likeliest first
+TARGETS = 2  # of them are aimed at in a generation
+LEAST = 0.3  # of the lead of the true class over another, that noise is thought to have to close
+SELECTION = (TARGETS + 1) * boundary.QUESTIONS  # questions that choose the next parent
 TOGETHER = 16  # images searched at once
-MARGIN = 1e-4  # difference of logits that counts as across the boundary: above what rounding does
 
 
 def boundary_objective(shares: tf.Tensor, labels: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
@@ -185,98 +186,82 @@ def search(
     its number and the seed, not on the other images.
 
     A generation has four steps. Mutation: every offspring differs from its parent in one atom (see `atoms`),
-    those that are expected to matter and least known. Recombination: their changes of the margin (the highest
-    other score minus the true class's) are slopes, and weigh the atoms. Projection: of all noises that reach
-    the boundary if these slopes hold on, the smallest one inside [0, 255]. Selection: it, and its middle with
-    the best noise so far, are scaled to just across the real boundary; the smaller one is the next parent.
+    those that are expected to matter and least known. Recombination: what they change in the lead of a rival
+    class over the true one are its slopes, and weigh the atoms. Projection: for the rivals that these slopes
+    put nearest, the smallest noise inside [0, 255] that reaches them if the slopes hold on. Selection: these,
+    and the middle of the first and the best noise so far, are scaled to just across the real boundary; the
+    smallest is the next parent. Generations grow, because small gains need slopes that are known well.
     An interrupt (Ctrl-C, the stop button) ends the search with what it has found. Raises as `Oracle`.
     """
     oracle = Oracle(model, images, labels)
     atoms = Atoms(*oracle.images.shape[1:])
     wanted = np.flatnonzero(~oracle.already_wrong)
+    rivals = np.argsort(-oracle.clean, 1)[:, : min(RIVALS, oracle.clean.shape[1] - 1)]
     with suppress(KeyboardInterrupt), _progress(oracle, queries) as show:
         for first in range(0, len(wanted), TOGETHER):
             which = wanted[first : first + TOGETHER]
-            parent, height = oracle.images[which], oracle.clean_margins[which]
-            slopes = Slopes(atoms, len(which))
+            parent, leads = oracle.images[which], _of(oracle.clean[which], rivals[which])
+            slopes = Slopes(atoms, *leads.shape)
             draws = [np.random.default_rng((seed, image)) for image in which]
             while (left := queries - 1 - oracle.queries[which[0]]) > SELECTION:
-                offspring = min(OFFSPRING, left - SELECTION)
+                offspring = max(OFFSPRING, int(GROWTH * oracle.queries[which[0]]))
+                offspring = min(offspring, left - SELECTION, atoms.count)
                 chosen = slopes.choose(offspring, offspring // PROBES)
                 steps = MUTATION * np.array([2.0 * draw.integers(0, 2, offspring) - 1 for draw in draws])
-                heights = oracle.margins(which, _mutated(parent, atoms.images(chosen), steps))
-                slopes.learn(chosen, (heights - height[:, None]) / steps)
-                parent, height = _selected(oracle, which, parent, height, atoms.sums(slopes.estimate))
+                born = _born(oracle, which, parent, atoms, chosen, steps)
+                changes = _of(born, rivals[which][:, None]) - leads[:, None]
+                slopes.learn(chosen, np.moveaxis(changes / steps[..., None], 1, 2))
+                parent, ahead = _selected(oracle, which, rivals[which], parent, leads, slopes)
+                leads = _of(ahead, rivals[which])
                 show()
     return oracle.result()
 
 
-def _mutated(parent: np.ndarray, atoms: tf.Tensor, steps: np.ndarray) -> tf.Tensor:
-    """Every parent (N, H, W, C) with each of P atoms added, times steps (N, P), inside [0, 255]."""
-    steps = tf.constant(steps[..., None, None, None], tf.float32)
-    return tf.clip_by_value(parent[:, None] + steps * atoms, 0.0, 255.0)
+def _of(scores: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Scores of chosen classes, on the last axis."""
+    return np.take_along_axis(scores, classes, -1)
+
+
+def _born(
+    oracle: Oracle, which: np.ndarray, parent: np.ndarray, atoms: Atoms, chosen: np.ndarray, steps: np.ndarray
+) -> np.ndarray:
+    """How far the classes are ahead (N, P, K) of parents plus steps (N, P) along the chosen atoms (N, P)."""
+    each, found = max(1, BATCH // len(which)), []
+    for first in range(0, chosen.shape[1], each):  # as many as one call of the model takes
+        part = slice(first, first + each)
+        some = tf.constant(steps[:, part, None, None, None], tf.float32) * atoms.images(chosen[:, part])
+        found.append(oracle.ahead(which, tf.clip_by_value(parent[:, None] + some, 0.0, 255.0)))
+    return np.concatenate(found, 1)
 
 
 def _selected(
-    oracle: Oracle, which: np.ndarray, parent: np.ndarray, height: np.ndarray, slopes: tf.Tensor
+    oracle: Oracle,
+    which: np.ndarray,
+    rivals: np.ndarray,
+    parent: np.ndarray,
+    leads: np.ndarray,
+    slopes: Slopes,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The next parents, and their margins. slopes: (N, H, W, C) of the margins around the parents."""
-    image, slopes = oracle.images[which], slopes.numpy()
-    rise = (slopes * (parent - image)).sum((1, 2, 3)) - height  # of the margin from the clean image on
-    new = smallest_noise(image, slopes, np.maximum(rise, 1e-3 * np.abs(height)))
+    """The next parents (N, H, W, C), and how far the classes are ahead there (N, K).
+
+    rivals: (N, R) classes; leads: (N, R) how far they are ahead at the parents; slopes: of that, around them.
+    """
+    image = oracle.images[which]
+    rise = np.einsum("nrd,nd->nr", slopes.estimate, slopes.atoms.weights(parent - image)) - leads
+    rise = np.maximum(rise, -LEAST * _of(oracle.clean[which], rivals))  # wanted, from the clean image on
+    steepness = np.linalg.norm(slopes.estimate, axis=2)
+    nearest = np.argsort(rise / np.maximum(steepness, 1e-12), 1)
+    noises = []
+    for target in nearest[:, :TARGETS].T[..., None]:
+        along = np.take_along_axis(slopes.estimate, target[..., None], 1)[:, 0]
+        along = slopes.atoms.sums(along).numpy()
+        noises.append(boundary.smallest_noise(image, along, _of(rise, target)[:, 0]))
     found = np.isfinite(oracle.norms[which])[:, None, None, None]
-    middle = np.where(found, (new + oracle.noise[which]) / 2, new)
-    options = [_across(oracle, which, noise) for noise in (new, middle)]
-    sizes = [np.where(heights > MARGIN, norms(noisy - image), np.inf) for noisy, heights in options]
-    second = sizes[1] < sizes[0]
-    (first_image, first_height), (second_image, second_height) = options
-    chosen = np.where(second[:, None, None, None], second_image, first_image)
-    return chosen, np.where(second, second_height, first_height)
-
-
-def smallest_noise(images: np.ndarray, slopes: np.ndarray, rise: np.ndarray) -> np.ndarray:
-    """The smallest noise along which a linear score rises as wanted, and with which images stay in [0, 255].
-
-    slopes: (N, H, W, C) of the score; rise: (N,) above 0. It is t · slopes, clipped: t is found by bisection.
-    The largest such noise where none rises enough.
-    """
-    most = rise / np.maximum((slopes**2).sum((1, 2, 3)), 1e-12)  # t if nothing is clipped
-    low, high = np.zeros(len(images)), np.full(len(images), 20.0)  # powers of 2 that multiply it
-
-    def noise(power: np.ndarray) -> np.ndarray:
-        scaled = (most * 2**power)[:, None, None, None] * slopes
-        return np.clip(images + scaled, 0, 255) - images
-
-    for _ in range(20):
-        middle = (low + high) / 2
-        enough = (slopes * noise(middle)).sum((1, 2, 3)) >= rise
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    return noise(high).astype(np.float32)
-
-
-def _across(oracle: Oracle, which: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Images with the noise scaled to just across the boundary, and their margins; what is found is kept.
-
-    Where no scale crosses it, the largest.
-    """
-    rows = np.arange(len(which))
-    scales = np.tile(SCALES, (len(rows), 1))
-    for again in (True, False):
-        noisy = _scaled(oracle.images[which], noise, scales)
-        heights = oracle.margins(which, noisy)
-        crossed = np.where((heights > MARGIN).any(1), (heights > MARGIN).argmax(1), len(scales[0]) - 1)
-        if again:
-            last = scales[rows, crossed]
-            before = np.where(crossed > 0, scales[rows, crossed - 1], 0.0)
-            scales = before[:, None] + (last - before)[:, None] * np.arange(1, FINER + 1) / FINER
-    chosen = noisy.numpy()[rows, crossed]
-    oracle.keep(which, chosen, heights[rows, crossed] > MARGIN)
-    return chosen, heights[rows, crossed]
-
-
-def _scaled(images: np.ndarray, noise: np.ndarray, scales: np.ndarray) -> tf.Tensor:
-    scales = tf.constant(scales[..., None, None, None], tf.float32)
-    return tf.clip_by_value(images[:, None] + scales * noise[:, None], 0.0, 255.0)
+    noises.append(np.where(found, (noises[0] + oracle.noise[which]) / 2, noises[0]))
+    options = (boundary.crossing(oracle, which, noise) for noise in noises)
+    noisy, ahead, sizes = (np.stack(parts) for parts in zip(*options, strict=True))
+    best = sizes.argmin(0), np.arange(len(which))
+    return noisy[best], ahead[best]
 
 
 @contextmanager

@@ -77,23 +77,23 @@ class Oracle:
         self.queries = np.zeros(len(images), np.int64)
         self.noise, self.norms = np.zeros_like(self.images), np.full(len(images), np.inf)
         self._trace: list[pd.DataFrame] = []
-        self.clean_margins = self.margins(np.arange(len(images)), self.images[:, None])[:, 0]
-        self.already_wrong = self.clean_margins > 0
+        self.clean = self.ahead(np.arange(len(images)), self.images[:, None])[:, 0]
+        self.already_wrong = self.clean.max(1) > 0
         self.norms[self.already_wrong] = 0
 
-    def margins(self, which: np.ndarray, candidates: tf.Tensor) -> np.ndarray:
-        """Highest other logit minus that of the true class, (N, P), for candidates (N, P, H, W, C).
+    def ahead(self, which: np.ndarray, candidates: tf.Tensor) -> np.ndarray:
+        """How far every class is ahead of the true one, in logits: (N, P, K), -inf for the true class itself.
 
-        which: (N,) numbers of the images that the candidates belong to. Raises ValueError, with the image
-        named, where a score is not a number.
+        which: (N,) numbers of the images that the candidates (N, P, H, W, C) belong to. Raises ValueError,
+        with the image named, where a score is not a number.
         """
         rows, each = candidates.shape[:2]
         flat = tf.reshape(candidates, (-1, *self.images.shape[1:]))
         labels = tf.constant(np.repeat(self.labels[which], each))
         parts = [slice(first, first + BATCH) for first in range(0, rows * each, BATCH)]
-        found = tf.concat([_margins(self.scores(flat[part]), labels[part]) for part in parts], 0)
+        found = tf.concat([_ahead(self.scores(flat[part]), labels[part]) for part in parts], 0)
         self.count(which, each)
-        return self.checked(which, found.numpy().reshape(rows, each))
+        return self.checked(which, found.numpy().reshape(rows, each, -1))
 
     def count(self, which: np.ndarray, questions: int) -> None:
         """Note that the model was asked so often about each of some images."""
@@ -144,7 +144,6 @@ def norms(noise: np.ndarray) -> np.ndarray:
 
 
 @tf.function(reduce_retracing=True)
-def _margins(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+def _ahead(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     own = tf.one_hot(labels, tf.shape(logits)[1], on_value=True, off_value=False)
-    others = tf.reduce_max(tf.where(own, -np.inf, logits), 1)
-    return others - tf.gather(logits, labels, batch_dims=1)
+    return tf.where(own, -np.inf, logits - tf.gather(logits, labels, batch_dims=1)[:, None])

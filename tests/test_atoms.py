@@ -21,6 +21,12 @@ def test_sums_are_weighted_sums_of_the_images():
     np.testing.assert_allclose(atoms.sums(weights), expected, atol=1e-4)
 
 
+def test_weights_are_those_whose_sum_an_image_is():
+    atoms = Atoms(*SHAPES[0])
+    images = np.random.default_rng(0).uniform(0, 255, (2, *SHAPES[0])).astype(np.float32)
+    np.testing.assert_allclose(atoms.sums(atoms.weights(images)), images, atol=1e-3)
+
+
 def test_an_atom_lies_in_its_block_and_the_first_kind_is_flat_and_grey():
     atoms = Atoms(16, 24, 3)
     assert len(np.unique(atoms.place)) == 2 * 3
@@ -49,9 +55,9 @@ def test_expected_slopes_are_learnt_from_those_measured():
     atoms, rng = Atoms(24, 24, 3), np.random.default_rng(0)
     variance = separable(atoms, rng)
     truth = rng.normal(0, np.sqrt(variance), (4, len(variance)))
-    slopes = Slopes(atoms, 4)
+    slopes = Slopes(atoms, 4, 1)
     half = np.stack([rng.permutation(len(variance))[: len(variance) // 2] for _ in range(4)])
-    slopes.learn(half, np.take_along_axis(truth, half, 1))
+    slopes.learn(half, np.take_along_axis(truth, half, 1)[:, None])
     found = slopes.expected()
     for row in range(4):
         rest = np.setdiff1d(np.arange(len(variance)), half[row])
@@ -62,22 +68,24 @@ def test_expected_slopes_are_learnt_from_those_measured():
 
 def test_what_is_unknown_is_chosen_first_and_what_was_measured_longest_ago_again():
     atoms = Atoms(8, 8, 1)
-    slopes = Slopes(atoms, 2)
+    slopes = Slopes(atoms, 2, 3)
     first = slopes.choose(40, probes=5)
     assert all(len(set(row)) == 40 for row in first)
     np.testing.assert_array_equal(np.sort(atoms.guess[first[0]])[::-1], np.sort(atoms.guess)[::-1][:40])
-    slopes.learn(first, np.ones((2, 40)))
+    slopes.learn(first, np.ones((2, 3, 40)))
     second = slopes.choose(20, probes=5)
     assert [len(set(old) & set(new)) for old, new in zip(first, second, strict=True)] == [5, 5]
 
 
 def test_slopes_fade_as_those_measured_again_do():
-    slopes = Slopes(Atoms(8, 8, 1), 2)
+    slopes = Slopes(Atoms(8, 8, 1), 2, 2)
     chosen = np.tile(np.arange(10), (2, 1))
-    slopes.learn(chosen, np.full((2, 10), 4.0))
+    slopes.learn(chosen, np.full((2, 2, 10), [[4.0], [8.0]]))
     again = np.tile(np.arange(3), (2, 1))
-    slopes.learn(again, np.array([[2.0] * 3, [-1.0] * 3]))
-    np.testing.assert_allclose(slopes.estimate[:, :3], [[2] * 3, [-1] * 3])
-    np.testing.assert_allclose(slopes.estimate[:, 3:10], [[2] * 7, [0] * 7])  # half is kept, or nothing
+    measured = np.array([[[2.0], [4.0]], [[-1.0], [-2.0]]]).repeat(3, 2)
+    slopes.learn(again, measured)
+    np.testing.assert_allclose(slopes.estimate[..., :3], measured)
+    kept = np.array([[[2.0], [4.0]], [[0.0], [0.0]]]).repeat(7, 2)  # half, or nothing
+    np.testing.assert_allclose(slopes.estimate[..., 3:10], kept)
     np.testing.assert_allclose(slopes.certainty[:, 3:10], [[0.25] * 7, [0] * 7])
-    assert not slopes.estimate[:, 10:].any()
+    assert not slopes.estimate[..., 10:].any()

@@ -12,21 +12,22 @@ def asked(count=6):
     return Oracle(model, images, labels), model, images, labels
 
 
-def test_margins_are_the_highest_other_logit_minus_the_true_one():
+def test_classes_are_ahead_by_their_logit_minus_the_true_one():
     oracle, model, _, labels = asked()
     candidates = np.random.default_rng(3).uniform(0, 255, (2, 5, *linear.SHAPE)).astype(np.float32)
     logits = model(candidates.reshape(10, *linear.SHAPE)).numpy().reshape(2, 5, -1)
     which = np.array([4, 1])
-    expected = []
-    for row, label in zip(logits, labels[which], strict=True):
-        expected.append(np.delete(row, label, 1).max(1) - row[:, label])
-    np.testing.assert_allclose(oracle.margins(which, candidates), expected, rtol=1e-5)
+    found = oracle.ahead(which, candidates)
+    for ahead, row, label in zip(found, logits, labels[which], strict=True):
+        assert np.isneginf(ahead[:, label]).all()
+        expected = row - row[:, [label]]
+        np.testing.assert_allclose(np.delete(ahead, label, 1), np.delete(expected, label, 1), rtol=1e-5)
 
 
 def test_every_question_is_counted():
     oracle, *_ = asked()
     assert oracle.queries.tolist() == [1] * 6  # the images themselves
-    oracle.margins(np.array([2, 5]), np.zeros((2, 7, *linear.SHAPE), np.float32))
+    oracle.ahead(np.array([2, 5]), np.zeros((2, 7, *linear.SHAPE), np.float32))
     assert oracle.queries.tolist() == [1, 1, 8, 1, 1, 8]
     assert oracle.result().queries.tolist() == [2, 2, 9, 2, 2, 9]
 
@@ -66,7 +67,7 @@ def test_probabilities_are_handled_as_logits():
     model, images, labels, _ = linear.problem()
     shares = keras.Model(model.input, keras.layers.Softmax()(model.output))
     one, other = Oracle(model, images, labels), Oracle(shares, images, labels)
-    np.testing.assert_allclose(one.clean_margins, other.clean_margins, atol=1e-4)
+    np.testing.assert_allclose(one.clean, other.clean, atol=1e-4)
     np.testing.assert_allclose(one.result().margin, other.result().margin, atol=1e-5)
 
 
@@ -76,7 +77,7 @@ def test_a_score_that_is_no_number_stops_with_the_image_named():
     candidates = images[[3, 4]].astype(np.float32)[:, None].repeat(2, 1)
     candidates[1, 0, 0, 0, 0] = np.nan
     with pytest.raises(ValueError, match="image 4 with a score that is not a number"):
-        oracle.margins(np.array([3, 4]), candidates)
+        oracle.ahead(np.array([3, 4]), candidates)
 
 
 def test_what_does_not_fit_is_refused():
