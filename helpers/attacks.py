@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -65,7 +64,7 @@ def attack(
     # HopSkipJump of foolbox 3.3.4 divides by one norm of the whole batch: only a batch of one is right.
     jumps = isinstance(method, foolbox.attacks.HopSkipJumpAttack)
     together = 1 if jumps else TOGETHER
-    with suppress(KeyboardInterrupt):
+    with oracle.interruptible():
         for first in tqdm(range(0, len(wanted), together), desc=type(method).__name__, unit="batch"):
             which = wanted[first : first + together]
             asked = _Asked(oracle, which, gradients)
@@ -123,6 +122,8 @@ class _Asked:
         logits = self.oracle.scores(noisy)
         self.oracle.count(self.which, each)
         if each == 1:
+            whole = tf.reduce_all(tf.math.is_finite(noisy), (1, 2, 3)).numpy()  # an attack may divide by zero
+            self.oracle.checked(self.which[whole], logits.numpy()[whole])
             wrong = tf.argmax(logits, 1).numpy() != self.oracle.labels[self.which]
-            self.oracle.keep(self.which, noisy.numpy(), wrong)
+            self.oracle.keep(self.which, noisy.numpy(), wrong & whole)
         return logits

@@ -9,8 +9,8 @@ from scipy import stats
 def median_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, float, float]:
     """Median with its interval (median, low, high): two order statistics, exact for any distribution.
 
-    values: (N,), inf allowed; NaN for each where there are none. The interval is all values where there are
-    too few for one of that level.
+    values: (N,), inf and -inf allowed, 0 between the two; NaN for each where there are none. The interval is
+    all values where there are too few for one of that level.
     """
     values = np.sort(np.asarray(values, float))
     if not values.size:
@@ -18,7 +18,8 @@ def median_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, f
     cut = int(stats.binom.ppf((1 - level) / 2, values.size, 0.5))  # so many lie outside, at either end
     first = max(cut - 1, 0)
     middle = values[(values.size - 1) // 2], values[values.size // 2]
-    return middle[0] if middle[0] == middle[1] else sum(middle) / 2, values[first], values[-1 - first]
+    middle = 0.0 if np.isinf(middle).all() and middle[0] < middle[1] else np.mean(middle)
+    return middle, values[first], values[-1 - first]
 
 
 def norm_table(table: pd.DataFrame, by: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ evolution strategy with structured mutations, which needs far fewer questions.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,26 +38,30 @@ SELECTION = (TARGETS + 1) * boundary.QUESTIONS  # questions that choose the next
 TOGETHER = 16  # images searched at once
 
 
-def boundary_objective(shares: tf.Tensor, labels: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
+def boundary_objective(
+    shares: tf.Tensor, labels: tf.Tensor, sizes: tf.Tensor, norm_weight: float = NORM_WEIGHT
+) -> tf.Tensor:
     """Equations (2) and (3): psi + lambda · ||r||, least where an image is only just misclassified.
 
-    shares: (…, K) probabilities; labels: (…,) true classes; sizes: (…,) norms of the noise in grey levels.
-    psi is beta times the probability of the true class while that is the highest, else how much the highest
-    is above it.
+    shares: (…, K) probabilities; labels: (…,) true classes; sizes: (…,) norms of the noise in grey levels;
+    norm_weight: lambda. psi is beta times the probability of the true class while that is the highest, else
+    how much the highest is above it.
     """
     own = tf.gather(shares, labels, batch_dims=len(labels.shape))
     highest = tf.reduce_max(shares, -1)
-    return tf.where(own >= highest, RIGHT_WEIGHT * own, highest - own) + NORM_WEIGHT * sizes
+    return tf.where(own >= highest, RIGHT_WEIGHT * own, highest - own) + norm_weight * sizes
 
 
-def score_objective(shares: tf.Tensor, labels: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
+def score_objective(
+    shares: tf.Tensor, labels: tf.Tensor, sizes: tf.Tensor, norm_weight: float = NORM_WEIGHT
+) -> tf.Tensor:
     """Equation (1), after Szegedy et al.: the probability of the true class + lambda · ||r||.
 
     Weighed by beta as in `boundary_objective`, which takes the same arguments, so that the two differ only
     beyond the boundary.
     """
     own = tf.gather(shares, labels, batch_dims=len(labels.shape))
-    return RIGHT_WEIGHT * own + NORM_WEIGHT * sizes
+    return RIGHT_WEIGHT * own + norm_weight * sizes
 
 
 def evolutionary(
@@ -75,10 +79,13 @@ def evolutionary(
     model, images, labels as in `search`; population: noises that evolve for each image, of the image's size;
     generations: at most; objective: `boundary_objective` or `score_objective`, minimised.
     Parents win tournaments; an offspring is their arithmetic, intermediate or uniform crossover, each equally
-    likely, and some of its genes mutate; the best noise survives. An image is finished after `PATIENCE`
-    generations that improve nothing. The populations of many images evolve at once, one call of the model a
-    generation. Interrupts and errors as in `search`.
+    likely, and some of its genes mutate; the best noise survives. The last of these that makes an image wrong
+    is the result, as the objective wants it: it need not be the smallest on the way. An image is finished
+    after `PATIENCE` generations that improve nothing. The populations of many images evolve at once, one call
+    of the model a generation. Interrupts and errors as in `search`.
     """
+    if min(generations, population) < 1:
+        raise ValueError(f"{generations} generations of {population}: both must be at least 1")
     oracle = Oracle(model, images, labels)
     wanted = np.flatnonzero(~oracle.already_wrong)
     together = max(1, BATCH // population)
@@ -93,7 +100,7 @@ def evolutionary(
         wrong = tf.argmax(shares, -1, labels.dtype) != labels
         return objective(shares, labels, tf.norm(noise, axis=-1)), wrong
 
-    with suppress(KeyboardInterrupt), _progress(oracle, 1 + population * generations) as show:
+    with oracle.interruptible(), _progress(oracle, 1 + population * generations) as show:
         for first in range(0, len(wanted), together):
             _evolve(oracle, wanted[first : first + together], assessed, generations, population, seed, show)
     return oracle.result()
@@ -122,14 +129,15 @@ def _evolve(
             grown = [tf.concat(pair, 1) for pair in zip(elite, grown, strict=True)]
         leader = tf.argmin(grown[1], 1)[:, None]
         elite = [tf.gather(part, leader, batch_dims=1) for part in grown]
+        value, wrong = (part.numpy()[:, 0] for part in elite[1:])
         noisy = tf.reshape(clean + elite[0], (-1, *oracle.images.shape[1:])).numpy()
-        oracle.keep(which, noisy, elite[2].numpy()[:, 0])
-        value = elite[1].numpy()[:, 0]
+        leads = wrong & (value < best)
+        oracle.replace(which[leads], noisy[leads])
         idle = np.where(value < best, 0, idle + 1)
         best = value
         show()
         going = np.flatnonzero(idle < PATIENCE)
-        if not len(going):
+        if not len(going) or generation == generations:
             return
         if len(going) < len(which):  # converged images drop out
             which, best, idle = which[going], best[going], idle[going]
@@ -193,11 +201,14 @@ def search(
     smallest is the next parent. Generations grow, because small gains need slopes that are known well.
     An interrupt (Ctrl-C, the stop button) ends the search with what it has found. Raises as `Oracle`.
     """
+    least = SELECTION + 3  # with the image itself, one offspring, and the last look
+    if queries < least:
+        raise ValueError(f"queries is {queries}: a search asks at least {least} times about an image")
     oracle = Oracle(model, images, labels)
     atoms = Atoms(*oracle.images.shape[1:])
     wanted = np.flatnonzero(~oracle.already_wrong)
     rivals = np.argsort(-oracle.clean, 1)[:, : min(RIVALS, oracle.clean.shape[1] - 1)]
-    with suppress(KeyboardInterrupt), _progress(oracle, queries) as show:
+    with oracle.interruptible(), _progress(oracle, queries) as show:
         for first in range(0, len(wanted), TOGETHER):
             which = wanted[first : first + TOGETHER]
             parent, leads = oracle.images[which], _of(oracle.clean[which], rivals[which])

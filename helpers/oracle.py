@@ -1,5 +1,7 @@
 """A classifier that answers questions about images, and the smallest noise found for each of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +18,12 @@ BATCH = 1024  # images of one call of the model
 class MinimumNoise:
     """The smallest noise found for each of N images.
 
-    noise: (N, H, W, C) float32 in grey levels, image + noise lies in [0, 255]; zero where none was found or
-    needed. norms: (N,) its L2 norm; inf where none was found, 0 where the answer was wrong already.
-    queries, gradients: (N,) images that the model was asked about, and backward passes. predicted: (N,) class
-    of image + noise. margin: (N,) its probability minus that of the true class. already_wrong: (N,) bool.
-    trace: columns image, queries, norm, a row for every improvement.
+    noise: (N, H, W, C) float32 in grey levels, not rounded; image + noise lies in [0, 255]; zero where none
+    was found or needed. norms: (N,) its L2 norm; inf where none was found, 0 where the answer was wrong
+    already. queries, gradients: (N,) images that the model was asked about, and backward passes. predicted:
+    (N,) class of image + noise. margin: (N,) its probability minus that of the true class. already_wrong:
+    (N,) bool. trace: columns image, queries, norm, a row for every improvement. interrupted: whether somebody
+    stopped the search before its end.
     """
 
     noise: np.ndarray
@@ -31,6 +34,7 @@ class MinimumNoise:
     margin: np.ndarray
     already_wrong: np.ndarray
     trace: pd.DataFrame
+    interrupted: bool = False
 
     @property
     def success(self) -> np.ndarray:
@@ -39,7 +43,7 @@ class MinimumNoise:
 
     def after(self, queries: int) -> np.ndarray:
         """Norms (N,) that were reached within so many queries; inf and 0 as in `norms`."""
-        known = self.trace[self.trace["queries"] <= queries].groupby("image")["norm"].min()
+        known = self.trace[self.trace["queries"] <= queries].groupby("image")["norm"].last()
         norms = np.where(self.already_wrong, 0.0, np.inf)
         norms[known.index] = known
         return norms
@@ -62,7 +66,7 @@ class MinimumNoise:
 class Oracle:
     """A classifier that is asked for scores only, and counts for each image how often.
 
-    It remembers the smallest noise that it has seen make each image wrong.
+    It remembers for each image the noise that was kept.
     """
 
     def __init__(self, model: keras.Model, images: np.ndarray, labels: ArrayLike):
@@ -72,11 +76,13 @@ class Oracle:
         """
         self.labels = np.asarray(labels)
         model_files.check(model, images, self.labels)
+        self.labels = self.labels.astype(np.int64)  # TensorFlow does not index with every kind of integer
         self.images = np.asarray(images, np.float32)
         self.scores = classifiers.compiled(model_files.with_logits(model, self.images))
         self.queries = np.zeros(len(images), np.int64)
         self.noise, self.norms = np.zeros_like(self.images), np.full(len(images), np.inf)
-        self._trace: list[pd.DataFrame] = []
+        self._trace: list[tuple[np.ndarray, ...]] = []
+        self.interrupted = False
         self.clean = self.ahead(np.arange(len(images)), self.images[:, None])[:, 0]
         self.already_wrong = self.clean.max(1) > 0
         self.norms[self.already_wrong] = 0
@@ -107,31 +113,45 @@ class Oracle:
         return found
 
     def keep(self, which: np.ndarray, noisy: np.ndarray, wrong: np.ndarray) -> None:
-        """Remember those of noisy images (N, H, W, C) that are wrong (N,) with less noise than any before."""
-        noise = noisy - self.images[which]
-        size = norms(noise)
-        better = wrong & (size < self.norms[which])
-        improved = which[better]
-        self.noise[improved], self.norms[improved] = noise[better], size[better]
-        columns = {"image": improved, "queries": self.queries[improved], "norm": size[better]}
-        self._trace.append(pd.DataFrame(columns))
+        """Keep the noisy images (N, H, W, C) that are wrong (N,), with less noise than what was kept."""
+        better = wrong & (norms(noisy - self.images[which]) < self.norms[which])
+        if better.any():
+            self.replace(which[better], noisy[better])
+
+    def replace(self, which: np.ndarray, noisy: np.ndarray) -> None:
+        """Keep these noisy images (N, H, W, C), whatever was kept before."""
+        self.noise[which] = noisy - self.images[which]
+        self.norms[which] = norms(self.noise[which])
+        self._trace.append((which, self.queries[which], self.norms[which]))
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """An interrupt (Ctrl-C, the stop button) ends what is done in this context, and is noted."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
 
     def result(self, gradients: np.ndarray | None = None) -> MinimumNoise:
-        """What was found, after a last question about every image."""
-        self.count(np.arange(len(self.images)), 1)
+        """What was found, after a last question about every image: noise that it denies was not found."""
+        everyone = np.arange(len(self.images))
+        self.count(everyone, 1)
         noisy = tf.constant(self.images + self.noise)
         parts = [self.scores(noisy[first : first + BATCH]) for first in range(0, len(noisy), BATCH)]
-        shares = tf.nn.softmax(tf.concat(parts, 0)).numpy()
-        own = shares[np.arange(len(noisy)), self.labels]
+        shares = self.checked(everyone, tf.nn.softmax(tf.concat(parts, 0)).numpy())
+        denied = (shares.argmax(1) == self.labels) & ~self.already_wrong
+        self.noise[denied], self.norms[denied] = 0, np.inf
+        trace = [np.concatenate(column) for column in zip(*self._trace, strict=True)] or TRACE.values()
         return MinimumNoise(
             self.noise,
             self.norms,
             self.queries,
             np.zeros_like(self.queries) if gradients is None else gradients,
             shares.argmax(1),
-            shares.max(1) - own,
+            shares.max(1) - shares[everyone, self.labels],
             self.already_wrong,
-            pd.concat(self._trace, ignore_index=True) if self._trace else pd.DataFrame(TRACE),
+            pd.DataFrame(dict(zip(TRACE, trace, strict=True))),
+            self.interrupted,
         )
 
 

@@ -34,3 +34,16 @@ def problem(count=6, classes=3, seed=0):
     chosen = np.flatnonzero((least > 20) & (least < 60))[:count]
     assert len(chosen) == count
     return model, images[chosen], labels[chosen], least[chosen]
+
+
+def least_noise(model, images, labels):
+    """The noise that a linear classifier needs to be on the boundary."""
+    weights = model.get_weights()[0]
+    scores = model(images.astype(np.float32)).numpy()
+    slopes = weights.T[None] - weights.T[labels][:, None]
+    rise = scores[np.arange(len(labels)), labels][:, None] - scores
+    sizes = np.maximum((slopes**2).sum(2), 1e-12)
+    reach = np.where(np.arange(weights.shape[1]) == labels[:, None], np.inf, rise / np.sqrt(sizes))
+    row, nearest = np.arange(len(labels)), reach.argmin(1)
+    noise = (rise / sizes)[row, nearest, None] * slopes[row, nearest]
+    return noise.reshape(images.shape).astype(np.float32)

@@ -67,3 +67,22 @@ def test_images_that_are_wrong_already_are_left_alone():
     assert found.queries[2] == 2
     assert found.gradients[2] == 0
     assert found.success.sum() == 5
+
+
+def test_a_model_whose_score_is_no_number_stops_the_attack():
+    model, images, labels, _ = linear.problem()
+    asked = []
+
+    def failing(batch):
+        asked.append(len(batch))
+        return model(batch) * (np.nan if len(asked) > 4 else 1.0)
+
+    def broken(self, *arguments):
+        scores(self, *arguments)
+        self.scores = failing
+
+    scores = attacks.Oracle.__init__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attacks.Oracle, "__init__", broken)
+        with pytest.raises(ValueError, match="image 0 with a score that is not a number"):
+            attacks.attack(attacks.ddn(20), model, images, labels, seed=0)

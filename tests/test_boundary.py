@@ -30,25 +30,12 @@ def test_the_smallest_noise_stays_in_range_and_still_reaches():
         assert ((other**2).sum((1, 2, 3)) >= (found**2).sum((1, 2, 3)) * 0.999)[enough].all()
 
 
-def least_noise(model, images, labels):
-    """The noise that a linear classifier needs to be on the boundary."""
-    weights = model.get_weights()[0]
-    scores = model(images.astype(np.float32)).numpy()
-    slopes = weights.T[None] - weights.T[labels][:, None]
-    rise = scores[np.arange(len(labels)), labels][:, None] - scores
-    sizes = np.maximum((slopes**2).sum(2), 1e-12)
-    reach = np.where(np.arange(3) == labels[:, None], np.inf, rise / np.sqrt(sizes))
-    row, nearest = np.arange(len(labels)), reach.argmin(1)
-    noise = (rise / sizes)[row, nearest, None] * slopes[row, nearest]
-    return noise.reshape(images.shape).astype(np.float32)
-
-
 # Noise of a share of the least; what is found at most, as a multiple of the least.
 @pytest.mark.parametrize(("share", "most"), [(0.2, 1.07), (1.0, 1.07), (1.7, 1.11), (10.0, 1.26)])
 def test_noise_is_scaled_to_just_across_the_boundary(share, most):
     model, images, labels, least = linear.problem()
     oracle, which = Oracle(model, images, labels), np.array([1, 4])
-    noise = share * least_noise(model, images, labels)[which]
+    noise = share * linear.least_noise(model, images, labels)[which]
     noisy, ahead, sizes = boundary.crossing(oracle, which, noise)
     assert (ahead.max(1) > 0).all()
     assert (model(noisy).numpy().argmax(1) != labels[which]).all()
@@ -61,7 +48,7 @@ def test_noise_is_scaled_to_just_across_the_boundary(share, most):
 def test_noise_that_does_not_reach_the_boundary_is_not_kept():
     model, images, labels, _ = linear.problem()
     oracle = Oracle(model, images, labels)
-    noise = 0.05 * least_noise(model, images, labels)
+    noise = 0.05 * linear.least_noise(model, images, labels)
     noisy, ahead, sizes = boundary.crossing(oracle, np.arange(6), noise)
     assert np.isinf(sizes).all()
     assert np.isinf(oracle.norms).all()

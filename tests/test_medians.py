@@ -25,6 +25,7 @@ def test_median_interval_takes_the_infinite_as_largest():
     assert median_interval([1, 2, np.inf]) == (2, 1, np.inf)
     assert median_interval([1, np.inf, np.inf])[0] == np.inf
     assert median_interval([1, 2, np.inf, np.inf])[0] == np.inf
+    assert median_interval([-np.inf, np.inf]) == (0, -np.inf, np.inf)
     values = [*range(1, 31), *[np.inf] * 10]
     assert np.isfinite(median_interval(values)).all()
 

@@ -33,20 +33,21 @@ def test_every_question_is_counted():
 
 
 def test_the_smallest_noise_that_makes_an_image_wrong_is_kept():
-    oracle, _, images, labels = asked()
+    oracle, model, images, labels = asked()
+    least = linear.least_noise(model, images, labels)[[1, 3]]
     for size, wrong in ((5, True), (3, True), (4, True), (1, False)):
-        oracle.keep(np.array([1, 3]), images[[1, 3]] + np.float32(size), np.array([wrong, False]))
-    found = oracle.result()
-    np.testing.assert_allclose(found.norms[1], 3 * np.sqrt(8 * 8 * 3))
-    np.testing.assert_array_equal(found.noise[1], 3)
+        oracle.keep(np.array([1, 3]), images[[1, 3]] + size * least, np.array([wrong, False]))
+    found, expected = oracle.result(), np.linalg.norm(3 * least[0])
+    np.testing.assert_allclose(found.norms[1], expected, rtol=1e-5)
+    np.testing.assert_allclose(found.noise[1], 3 * least[0], atol=1e-4)
     assert np.isinf(found.norms[[0, 2, 3, 4, 5]]).all()
     assert found.success.tolist() == [False, True, False, False, False, False]
-    assert found.trace["norm"].round(4).tolist() == [69.282, 41.5692]
+    np.testing.assert_allclose(found.trace["norm"], [5 / 3 * expected, expected], rtol=1e-5)
     np.testing.assert_allclose(found.after(1), found.norms)
     assert np.isinf(found.after(0)).all()
-    table = found.table(images, labels, "by hand")
+    table, noisy = found.table(images, labels, "by hand"), images[1:2] + found.noise[1:2]
     assert table.loc[1, ["l2", "linf", "psnr"]].tolist() == pytest.approx(
-        [found.norms[1], 3, metrics.psnr(images[1:2], images[1:2] + 3)[0]]
+        [found.norms[1], np.abs(found.noise[1]).max(), metrics.psnr(images[1:2], noisy)[0]]
     )
     assert table.loc[[0, 2], ["l2", "linf", "psnr"]].isna().all(axis=None)
 
@@ -78,6 +79,25 @@ def test_a_score_that_is_no_number_stops_with_the_image_named():
     candidates[1, 0, 0, 0, 0] = np.nan
     with pytest.raises(ValueError, match="image 4 with a score that is not a number"):
         oracle.ahead(np.array([3, 4]), candidates)
+
+
+def test_what_replaces_may_be_larger_and_counts_from_then_on():
+    oracle, _, images, _ = asked()
+    for size in (3, 40):
+        oracle.count(np.array([1]), 10)
+        oracle.replace(np.array([1]), images[[1]] + np.float32(size))
+    np.testing.assert_allclose(oracle.norms[1], 40 * np.sqrt(8 * 8 * 3))
+    oracle.keep(np.array([1]), images[[1]] + np.float32(50), np.array([True]))
+    np.testing.assert_allclose(oracle.norms[1], 40 * np.sqrt(8 * 8 * 3))
+
+
+def test_noise_that_the_last_question_denies_was_not_found():
+    oracle, _, images, labels = asked()
+    oracle.replace(np.array([1, 2]), images[[1, 2]] + np.float32(0.001))
+    found = oracle.result()
+    assert (found.predicted == labels).all()
+    assert np.isinf(found.norms).all()
+    assert not found.noise.any()
 
 
 def test_what_does_not_fit_is_refused():

@@ -1,3 +1,5 @@
+import ast
+
 import pytest
 
 from helpers import notebooks, profiles
@@ -76,3 +78,21 @@ def test_the_workbooks_own_profiles_fit_its_notebooks():
     assert profiles.names() == ["full", "quick", "smoke"]
     for name in profiles.names():
         assert set(profiles.load(name, books)) == set(books)
+
+
+def defaults(book):
+    """What the cell of parameters assigns: names and literals."""
+    (text,) = (text for _, text, tags in book.source if "parameters" in tags)
+    return {statement.targets[0].id: ast.literal_eval(statement.value) for statement in ast.parse(text).body}
+
+
+def test_the_search_reads_what_the_sweep_has_written():
+    books = notebooks.find()
+    search, sweep = books["08_minimum_noise_search"], books["09_ensembles"]
+    shared = ["seed", "image_size", "fit", "train_images", "test_images", "sweep_images"]
+    for name in profiles.names():
+        given = profiles.load(name, books)
+        found = [defaults(book) | given[book.stem] for book in (search, sweep)]
+        assert [found[0][key] for key in shared] == [found[1][key] for key in shared]
+        assert found[0]["members"] <= found[1]["members"]
+        assert found[0]["images"] <= found[0]["sweep_images"]
