@@ -16,7 +16,7 @@ with warnings.catch_warnings():  # foolbox 3.3.4 imports a name that SciPy depre
     import eagerpy
     import foolbox
 
-TOGETHER = 64  # images attacked at once: what their gradients need fits into memory
+TOGETHER = 16  # images attacked at once: what is drawn or derived for them fits into memory
 
 
 def ddn(steps: int = 100) -> foolbox.Attack:
@@ -45,7 +45,7 @@ def hop_skip_jump(steps: int = 20) -> foolbox.Attack:
     `attack` starts it from the nearest image of another class, among those it is given, that is answered
     rightly; an image without such a neighbour is not searched.
     """
-    return foolbox.attacks.HopSkipJumpAttack(steps=steps)
+    return _HopSkipJump(steps=steps)
 
 
 def attack(
@@ -60,32 +60,40 @@ def attack(
     keras.utils.set_random_seed(seed)
     oracle = Oracle(model, images, labels)
     gradients = np.zeros(len(images), np.int64)
-    wanted = np.flatnonzero(~oracle.already_wrong)
-    # HopSkipJump of foolbox 3.3.4 divides by one norm of the whole batch: only a batch of one is right.
+    wanted, start = np.flatnonzero(~oracle.already_wrong), {}
     jumps = isinstance(method, foolbox.attacks.HopSkipJumpAttack)
-    together = 1 if jumps else TOGETHER
+    if jumps and len(np.unique(oracle.labels[wanted])) < 2:
+        wanted = wanted[:0]  # no image to start from
     with oracle.interruptible():
-        for first in tqdm(range(0, len(wanted), together), desc=type(method).__name__, unit="batch"):
-            which = wanted[first : first + together]
+        for first in tqdm(
+            range(0, len(wanted), TOGETHER), desc=type(method).__name__.strip("_"), unit="batch"
+        ):
+            which = wanted[first : first + TOGETHER]
             asked = _Asked(oracle, which, gradients)
             subject = foolbox.TensorFlowModel(asked, bounds=(0, 1), device="/CPU:0")
             scaled = tf.constant(oracle.images[which] / PEAK)
-            start = {"starting_points": _nearest_other(oracle, which[0])} if jumps else {}
-            if None not in start.values():
-                method(subject, scaled, tf.constant(oracle.labels[which], tf.int64), epsilons=None, **start)
+            if jumps:
+                start["starting_points"] = tf.stack([_nearest_other(oracle, image) for image in which])
+            method(subject, scaled, tf.constant(oracle.labels[which], tf.int64), epsilons=None, **start)
     return oracle.result(gradients)
 
 
-def _nearest_other(oracle: Oracle, image: int) -> tf.Tensor | None:
-    """The nearest image that is rightly answered with another class, in [0, 1]; None if there is none.
+def _nearest_other(oracle: Oracle, image: int) -> tf.Tensor:
+    """The nearest image that is rightly answered with another class, in [0, 1].
 
     HopSkipJump has to start from a misclassified image, and uniform noise, its default, is not always one.
     """
     others = np.flatnonzero(~oracle.already_wrong & (oracle.labels != oracle.labels[image]))
-    if not len(others):
-        return None
     nearest = others[norms(oracle.images[others] - oracle.images[image]).argmin()]
-    return tf.constant(oracle.images[nearest][None] / PEAK)
+    return tf.constant(oracle.images[nearest] / PEAK)
+
+
+class _HopSkipJump(foolbox.attacks.HopSkipJumpAttack):
+    """With directions of unit norm for each image: foolbox 3.3.4 divides by one norm of the whole batch."""
+
+    def approximate_gradients(self, *arguments: object) -> eagerpy.Tensor:
+        found = super().approximate_gradients(*arguments)
+        return found / eagerpy.maximum(found.flatten(1).norms.l2(-1), 1e-12).reshape((-1, 1, 1, 1))
 
 
 class _FastMinimumNorm(foolbox.attacks.L2FMNAttack):

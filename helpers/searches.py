@@ -1,6 +1,7 @@
 """Searches for minimum noise whose results are kept: the same question about the same model is asked once."""
 
 import hashlib
+import inspect
 import json
 import zipfile
 import zlib
@@ -13,12 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from helpers import atoms, attacks, boundary, minimum_noise, model_files, oracle, outputs, philox
+from helpers import atoms, boundary, minimum_noise, model_files, oracle, outputs, philox
 from helpers.backend import keras, tf
 from helpers.oracle import TRACE, MinimumNoise
 
 CACHE = outputs.ROOT / "outputs" / "searches"
-CODE = (atoms, attacks, boundary, minimum_noise, oracle, philox)
+CODE = (atoms, boundary, minimum_noise, oracle, philox)
 
 
 def remembered(
@@ -43,7 +44,7 @@ def remembered(
         "model": model_files.digest(model),
         "images": [str(images.dtype), images.shape, hashlib.sha256(images).hexdigest()],
         "labels": labels.tolist(),
-        "code": [outputs.code(module.__file__) for module in CODE],
+        "code": [outputs.code(path) for path in (*(module.__file__ for module in CODE), _file(find))],
         "tensorflow": tf.__version__,
     }
     path = Path(cache) / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:24]}.npz"
@@ -53,6 +54,11 @@ def remembered(
         if not found.interrupted:
             _write(path, found)
     return found
+
+
+def _file(find: Callable) -> str:
+    """The file that a function, or the function in a partial, is written in."""
+    return inspect.getsourcefile(inspect.unwrap(find.func if isinstance(find, partial) else find))
 
 
 def _write(path: Path, found: MinimumNoise) -> None:

@@ -27,7 +27,7 @@ def test_attacks_that_see_gradients_come_near_the_least_noise(name):
 
 
 def test_hop_skip_jump_sees_no_gradients():
-    model, images, labels, least = linear.problem(3)
+    model, images, labels, least = linear.problem()
     found = attacks.attack(attacks.hop_skip_jump(5), model, images, labels, seed=0)
     assert found.success.all()
     assert not found.gradients.any()

@@ -104,3 +104,36 @@ def test_kept_files_are_those_of_their_manifests(run):
     assert {f"tables/{path.name}" for path in folder.glob("tables/*")} == {
         name for name in named if name.startswith("tables/")
     }
+
+
+def norm_with_interval(row):
+    norms = (
+        "none" if value == float("inf") else f"{value:.0f}" for value in row[["median_l2", "low", "high"]]
+    )
+    return "{} [{}, {}]".format(*norms)
+
+
+def test_searches_are_the_kept_ones():
+    kept = pd.read_csv(REFERENCE / "full-gtsrb/tables/08_methods.csv")
+    assert rows_of("How little noise is enough") == [
+        [
+            f"`{row.method}`" if row.method[0].islower() else row.method,
+            f"{row.queries:,.0f}",
+            f"{row.gradients:,.0f}",
+            f"{row.success:.0f}",
+            norm_with_interval(kept.loc[row.Index]),
+            "none" if row.optimality == float("inf") else f"{row.optimality:.2f}",
+        ]
+        for row in kept.itertuples()
+    ]
+    kept = pd.read_csv(REFERENCE / "full-gtsrb/tables/08_networks.csv").set_index(["method", "network"])
+    assert rows_of("Who is harder to fool") == [
+        [
+            f"`{name}`",
+            f"{kept.loc[('search', name), 'images']:.0f}",
+            norm_with_interval(kept.loc[("search", name)]),
+            norm_with_interval(kept.loc[("DDN", name)]),
+        ]
+        for name in kept.loc["search"].index
+    ]
+    assert (kept["success"] == 100).all()
