@@ -25,14 +25,16 @@ def median_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[float, f
 def norm_table(table: pd.DataFrame, by: str) -> pd.DataFrame:
     """What every method or network needed: one row for each value of column `by`, in the order they appear.
 
-    table: as `MinimumNoise.table` gives it. Columns `by`, images (those that needed a noise), success (%),
-    median_l2 with low and high, median_linf and median_psnr (of those found), queries and gradients (means).
+    table: as `MinimumNoise.table` gives it. Columns `by`, images (those that needed a noise), success and
+    rounded (%: flipped, and by whole grey levels too), median_l2 with low and high, median_linf and
+    median_psnr (of those found), queries and gradients (means).
     """
     rows = []
     for name, part in table.groupby(by, sort=False):
         part = part[~part["already_wrong"]]
         median, low, high = median_interval(part["l2"].fillna(np.inf))
-        row = {by: name, "images": len(part), "success": 100 * part["success"].mean()}
+        row = {by: name, "images": len(part)}
+        row |= {share: 100 * part[share].mean() for share in ("success", "rounded")}
         row |= {"median_l2": median, "low": low, "high": high}
         row |= {f"median_{size}": part[size].median() for size in ("linf", "psnr")}
         rows.append(row | {cost: part[cost].mean() for cost in ("queries", "gradients")})

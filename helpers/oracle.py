@@ -48,18 +48,22 @@ class MinimumNoise:
         norms[known.index] = known
         return norms
 
-    def table(self, images: np.ndarray, labels: ArrayLike, method: str) -> pd.DataFrame:
+    def table(self, model: keras.Model, images: np.ndarray, labels: ArrayLike, method: str) -> pd.DataFrame:
         """One row an image, with the name of the method.
 
-        Columns image, label, method, l2, linf, psnr, queries, gradients, predicted, margin, success,
-        already_wrong. l2 and linf in grey levels, psnr in dB; they are NaN where no noise was found.
+        Columns image, label, method, l2, linf, psnr, queries, gradients, predicted, margin, success, rounded,
+        already_wrong. l2 and linf in grey levels, psnr in dB; they are NaN where no noise was found. rounded:
+        whether the noisy image fools the model in whole grey levels too, as a file would store it.
         """
-        psnr = metrics.psnr(images, images.astype(np.float32) + self.noise)
+        noisy = images.astype(np.float32) + self.noise
+        psnr = metrics.psnr(images, noisy)
         sizes = {"l2": self.norms, "linf": np.abs(self.noise).max((1, 2, 3)), "psnr": psnr}
         columns = {"image": np.arange(len(images)), "label": np.asarray(labels), "method": method}
         columns |= {name: np.where(self.success, values, np.nan) for name, values in sizes.items()}
         columns |= {"queries": self.queries, "gradients": self.gradients, "predicted": self.predicted}
-        columns |= {"margin": self.margin, "success": self.success, "already_wrong": self.already_wrong}
+        wrong = classifiers.predictions(model, np.rint(noisy)) != labels
+        columns |= {"margin": self.margin, "success": self.success, "rounded": self.success & wrong}
+        columns |= {"already_wrong": self.already_wrong}
         return pd.DataFrame(columns)
 
 

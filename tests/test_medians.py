@@ -34,6 +34,7 @@ def table():
     columns = {"method": ["a", "a", "a", "b", "b"], "l2": [1.0, 3.0, np.nan, 4.0, np.nan]}
     columns |= {"linf": [0.1, 0.3, np.nan, 0.4, np.nan], "psnr": [40.0, 30.0, np.nan, 20.0, np.nan]}
     columns |= {"queries": [10, 20, 30, 5, 1], "gradients": [0, 0, 0, 2, 0]}
+    columns |= {"rounded": [True, False, False, True, False]}
     columns |= {"success": [True, True, False, True, False], "already_wrong": [False] * 4 + [True]}
     return pd.DataFrame(columns)
 
@@ -42,6 +43,7 @@ def test_norm_table_counts_what_was_not_found_as_infinite():
     found = norm_table(table(), "method").set_index("method")
     assert found["images"].tolist() == [3, 1]  # one needed no noise
     assert found["success"].tolist() == [pytest.approx(200 / 3), 100]
+    assert found["rounded"].tolist() == [pytest.approx(100 / 3), 100]
     assert found["median_l2"].tolist() == [3, 4]
     assert found.loc["a", "high"] == np.inf
     assert found["median_linf"].tolist() == [pytest.approx(0.2), 0.4]

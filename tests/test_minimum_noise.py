@@ -107,6 +107,16 @@ def test_a_single_grey_image_is_searched(find):
     assert find(model, image, label, seed=0).success.all()
 
 
+def test_classes_that_a_model_rules_out_are_no_rivals():
+    model, images, labels, _ = linear.problem()
+    inputs = keras.Input(linear.SHAPE)
+    never = keras.ops.full_like(model(inputs)[:, :1], -np.inf)
+    ruled = keras.Model(inputs, keras.ops.concatenate([model(inputs), never], 1))
+    found = minimum_noise.search(ruled, images, labels, queries=400, seed=0)
+    alone = minimum_noise.search(model, images, labels, queries=400, seed=0)
+    np.testing.assert_allclose(found.norms, alone.norms, rtol=0.02)
+
+
 def test_too_little_to_search_with_is_refused():
     problem = linear.problem()[:3]
     with pytest.raises(ValueError, match="queries is 40: a search asks at least"):
@@ -133,21 +143,22 @@ def bred(parents, fitness, draws):
 def test_offspring_cross_the_winners_of_two_tournaments():
     parents = np.zeros((1, 4, 6), np.float32)
     parents[0] = np.arange(4)[:, None] * 10.0
-    draws = np.full((1, 3, 12 + 12), 0.99, np.float32)  # nothing mutates
+    draws = np.full((1, 3, 12 + 6), 0.0, np.float32)
     draws[..., :10] = 0.6  # the third of four, in both tournaments
     draws[:, :, 5] = 0.3  # the second
     draws[0, :, 10] = [0.0, 0.5, 0.9]  # arithmetic, intermediate, uniform
     draws[0, :, 11] = 0.25
-    draws[0, :, 12:18] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    crossing = np.floor(2048 * np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.9999])) / 2048
+    draws[0, :, 12:] = crossing + 0.99 / 2048  # nothing mutates
     found = bred(parents, [3.0, 0.0, 1.0, 2.0], draws)
     np.testing.assert_allclose(found[0], 12.5)
-    np.testing.assert_allclose(found[1], 10 + 10 * (1.5 * draws[0, 1, 12:18] - 0.25), rtol=1e-5)
+    np.testing.assert_allclose(found[1], 10 + 10 * (1.5 * crossing - 0.25), rtol=1e-5)
     np.testing.assert_allclose(found[2], [20, 20, 20, 10, 10, 10])
 
 
 def test_mutations_are_uniform_steps_on_some_genes():
     parents = np.zeros((1, 2, 4000), np.float32)
-    draws = np.random.default_rng(0).uniform(size=(1, 3, 12 + 8000)).astype(np.float32)
+    draws = np.random.default_rng(0).uniform(size=(1, 3, 12 + 4000)).astype(np.float32)
     found = bred(parents, [0.0, 1.0], draws)
     steps = found[found != 0]
     assert len(steps) / found.size == pytest.approx(minimum_noise.MUTATED, abs=0.01)

@@ -45,11 +45,26 @@ def test_the_smallest_noise_that_makes_an_image_wrong_is_kept():
     np.testing.assert_allclose(found.trace["norm"], [5 / 3 * expected, expected], rtol=1e-5)
     np.testing.assert_allclose(found.after(1), found.norms)
     assert np.isinf(found.after(0)).all()
-    table, noisy = found.table(images, labels, "by hand"), images[1:2] + found.noise[1:2]
+    table, noisy = found.table(model, images, labels, "by hand"), images[1:2] + found.noise[1:2]
     assert table.loc[1, ["l2", "linf", "psnr"]].tolist() == pytest.approx(
         [found.norms[1], np.abs(found.noise[1]).max(), metrics.psnr(images[1:2], noisy)[0]]
     )
     assert table.loc[[0, 2], ["l2", "linf", "psnr"]].isna().all(axis=None)
+    assert table["rounded"].tolist() == [False, True, False, False, False, False]
+
+
+def test_a_table_says_which_noise_survives_whole_grey_levels():
+    image = np.full((1, *linear.SHAPE), 128, np.uint8)
+    model = linear.classifier(classes=2)
+    brightness = np.full((image.size, 2), [0.0, 0.01])
+    threshold = -0.01 * (image.sum() + 0.2 * image.size)  # 0.2 brighter is enough
+    model.set_weights([brightness, np.array([0.0, threshold])])
+    for brighter, survives in ((0.3, False), (0.7, True)):
+        oracle = Oracle(model, image, [0])
+        oracle.replace(np.array([0]), image + np.float32(brighter))
+        found = oracle.result()
+        assert found.success.all()
+        assert found.table(model, image, [0], "by hand")["rounded"].tolist() == [survives]
 
 
 def test_images_that_are_wrong_already_need_no_noise():
