@@ -121,6 +121,7 @@ def test_searches_are_the_kept_ones():
             f"{row.queries:,.0f}",
             f"{row.gradients:,.0f}",
             f"{row.success:.0f}",
+            f"{row.rounded:.0f}",
             norm_with_interval(kept.loc[row.Index]),
             "none" if row.optimality == float("inf") else f"{row.optimality:.2f}",
         ]
