@@ -72,12 +72,14 @@ def evolutionary(
     generations: int = 1000,
     population: int = 50,
     seed: int,
+    mutated: float = MUTATED,
     objective: Callable[..., tf.Tensor] = boundary_objective,
 ) -> MinimumNoise:
     """The evolutionary search of Aghdam et al. 2016, section 3.
 
     model, images, labels as in `search`; population: noises that evolve for each image, of the image's size;
-    generations: at most; objective: `boundary_objective` or `score_objective`, minimised.
+    generations: at most; mutated: share of the genes that a mutation changes, 0.001 to 1; objective:
+    `boundary_objective` or `score_objective`, minimised.
     Parents win tournaments; an offspring is their arithmetic, intermediate or uniform crossover, each equally
     likely, and some of its genes mutate; the best noise survives. The last of these that makes an image wrong
     is the result, as the objective wants it: it need not be the smallest on the way. An image is finished
@@ -86,23 +88,25 @@ def evolutionary(
     """
     if min(generations, population) < 1:
         raise ValueError(f"{generations} generations of {population}: both must be at least 1")
+    if not 0.001 <= mutated <= 1:
+        raise ValueError(f"mutated is {mutated}: it is a share from 0.001 to 1")
     oracle = Oracle(model, images, labels)
     wanted = np.flatnonzero(~oracle.already_wrong)
     together = max(1, BATCH // population)
 
-    @tf.function(autograph=False, reduce_retracing=True)
     def assessed(clean: tf.Tensor, noise: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Objective of noises (N, P, D), and which are misclassified."""
-        labels = tf.repeat(label[:, None], tf.shape(noise)[1], 1)
+        labels = tf.repeat(label[:, None], noise.shape[1], 1)
         noisy = tf.reshape(clean + noise, (-1, *oracle.images.shape[1:]))
         shares = tf.nn.softmax(oracle.scores(noisy))
-        shares = tf.reshape(shares, (*tf.unstack(tf.shape(noise)[:2]), shares.shape[-1]))
+        shares = tf.reshape(shares, (*noise.shape[:2], -1))
         wrong = tf.argmax(shares, -1, labels.dtype) != labels
         return objective(shares, labels, tf.norm(noise, axis=-1)), wrong
 
     with oracle.interruptible(), _progress(oracle, 1 + population * generations) as show:
         for first in range(0, len(wanted), together):
-            _evolve(oracle, wanted[first : first + together], assessed, generations, population, seed, show)
+            some = wanted[first : first + together]
+            _evolve(oracle, some, assessed, generations, population, mutated, seed, show)
     return oracle.result()
 
 
@@ -112,6 +116,7 @@ def _evolve(
     assessed: Callable[..., tuple[tf.Tensor, tf.Tensor]],
     generations: int,
     population: int,
+    mutated: float,
     seed: int,
     show: Callable[[], None],
 ) -> None:
@@ -120,11 +125,11 @@ def _evolve(
     clean = tf.reshape(clean, (len(which), 1, -1))
     genes = clean.shape[-1]
 
-    def draws(generation: int, each: int) -> tf.Tensor:
-        drawn = _draws(tf.constant(which), tf.constant(generation), seed, population * each)
-        return tf.reshape(drawn, (-1, population, each))
+    def drawn(generation: int, each: int) -> tf.Tensor:
+        values = _draws(*map(tf.constant, (which, generation, seed, population * each)))
+        return tf.reshape(values, (-1, population, each))
 
-    born, elite = _first(clean, draws(0, genes)), None
+    born, elite = _first(clean, drawn(0, genes)), None
     best, idle = np.full(len(which), np.inf), np.zeros(len(which), int)
     for generation in range(1, generations + 1):
         fitness, wrong = assessed(clean, born, labels)
@@ -137,8 +142,8 @@ def _evolve(
         elite = [tf.gather(part, leader, batch_dims=1) for part in grown]
         value, wrong = (part.numpy()[:, 0] for part in elite[1:])
         noisy = tf.reshape(clean + elite[0], (-1, *oracle.images.shape[1:])).numpy()
-        leads = wrong & (value < best)
-        oracle.replace(which[leads], noisy[leads])
+        better = wrong & (value < best)
+        oracle.replace(which[better], noisy[better])
         idle = np.where(value < best, 0, idle + 1)
         best = value
         show()
@@ -149,7 +154,8 @@ def _evolve(
             which, best, idle = which[going], best[going], idle[going]
             clean, labels = tf.gather(clean, going), tf.gather(labels, going)
             grown, elite = ([tf.gather(part, going) for part in parts] for parts in (grown, elite))
-        born = _bred(clean, *grown[:2], draws(generation, 2 * TOURNAMENT + 2 + genes))
+        draws = drawn(generation, 2 * TOURNAMENT + 2 + genes)
+        born = _bred(clean, *grown[:2], draws, tf.constant(mutated))
 
 
 def _first(clean: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
@@ -157,11 +163,13 @@ def _first(clean: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(clean + STEP * (2 * draws - 1), 0.0, 255.0) - clean
 
 
-@tf.function(autograph=False, jit_compile=True)  # fused: a tenth of the time
-def _bred(clean: tf.Tensor, noise: tf.Tensor, fitness: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+@tf.function(autograph=False, jit_compile=True, reduce_retracing=True)  # fused: a tenth of the time
+def _bred(
+    clean: tf.Tensor, noise: tf.Tensor, fitness: tf.Tensor, draws: tf.Tensor, mutated: tf.Tensor
+) -> tf.Tensor:
     """Offspring (N, P, D) of noises (N, Q, D) with their fitness (N, Q), for clean images (N, 1, D).
 
-    draws: (N, P, 2 · `TOURNAMENT` + 2 + D) uniform random numbers.
+    draws: (N, P, 2 · `TOURNAMENT` + 2 + D) uniform random numbers; mutated: share of the genes.
     """
     contest, rest = draws[..., : 2 * TOURNAMENT], draws[..., 2 * TOURNAMENT :]
     rivals = tf.cast(contest * tf.cast(tf.shape(fitness)[1], tf.float32), tf.int32)
@@ -170,19 +178,20 @@ def _bred(clean: tf.Tensor, noise: tf.Tensor, fitness: tf.Tensor, draws: tf.Tens
         winner = tf.argmin(tf.gather(fitness, some, batch_dims=1), -1)[..., None]
         parents.append(tf.gather(noise, tf.gather(some, winner, batch_dims=2)[..., 0], batch_dims=1))
     operator, common, genes = rest[..., :1], rest[..., 1:2], rest[..., 2:]
-    # Numbers are dear, and two of 11 and 12 bits do: one for each gene serves its crossover and its mutation.
-    crossing = tf.floor(genes * 2**11) / 2**11
-    mutating = (genes - crossing) * 2**11
+    # Drawing is slow: of the 23 bits of a gene's number, 8 serve its crossover and 15 its mutation.
+    crossing = tf.floor(genes * 2**8) / 2**8
+    mutating = (genes - crossing) * 2**23  # 0 … 2^15 - 1
     intermediate = (1 + 2 * BEYOND) * crossing - BEYOND
     uniform = tf.cast(crossing < 0.5, tf.float32)
     share = tf.where(operator < 1 / 3, common, tf.where(operator < 2 / 3, intermediate, uniform))
-    step = tf.where(mutating < MUTATED, STEP * (2 * mutating / MUTATED - 1), 0.0)
+    below = tf.round(mutated * 2**15)
+    step = tf.where(mutating < below, STEP * ((2 * mutating + 1) / below - 1), 0.0)
     child = parents[1] + share * (parents[0] - parents[1]) + step
     return tf.clip_by_value(clean + child, 0.0, 255.0) - clean
 
 
-@tf.function(autograph=False)
-def _draws(which: tf.Tensor, generation: tf.Tensor, seed: int, size: int) -> tf.Tensor:
+@tf.function(autograph=False, reduce_retracing=True)
+def _draws(which: tf.Tensor, generation: tf.Tensor, seed: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """Uniform random numbers (N, size), keyed by seed, image and generation."""
     return philox.draw(philox.UNIFORM, philox.keys(which, seed, which, generation), _EVOLUTION, size)
 
@@ -211,8 +220,6 @@ def search(
     atoms = Atoms(*oracle.images.shape[1:])
     wanted = np.flatnonzero(~oracle.already_wrong)
     rivals = np.argsort(-oracle.clean, 1)[:, : min(RIVALS, oracle.clean.shape[1] - 1)]
-    possible = np.isfinite(_of(oracle.clean, rivals))  # a model may rule classes out, at minus infinity
-    rivals = np.where(possible, rivals, rivals[:, :1])
     with oracle.interruptible(), _progress(oracle, queries) as show:
         for first in range(0, len(wanted), TOGETHER):
             which = wanted[first : first + TOGETHER]

@@ -12,6 +12,7 @@ from helpers import classifiers, metrics, model_files
 from helpers.backend import keras, tf
 
 BATCH = 1024  # images of one call of the model
+RULED_OUT = -1e4  # logit of a class that a model rules out with minus infinity, which has no slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,5 +170,6 @@ def norms(noise: np.ndarray) -> np.ndarray:
 
 @tf.function(reduce_retracing=True)
 def _ahead(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    logits = tf.where(logits == -np.inf, RULED_OUT, logits)
     own = tf.one_hot(labels, tf.shape(logits)[1], on_value=True, off_value=False)
     return tf.where(own, -np.inf, logits - tf.gather(logits, labels, batch_dims=1)[:, None])

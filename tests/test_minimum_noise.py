@@ -123,6 +123,8 @@ def test_too_little_to_search_with_is_refused():
         minimum_noise.search(*problem, queries=40, seed=0)
     with pytest.raises(ValueError, match="0 generations of 50: both must be at least 1"):
         minimum_noise.evolutionary(*problem, generations=0, seed=0)
+    with pytest.raises(ValueError, match="mutated is 0: it is a share from"):
+        minimum_noise.evolutionary(*problem, mutated=0, seed=0)
 
 
 def test_the_boundary_objective_is_least_just_across_the_boundary():
@@ -135,9 +137,9 @@ def test_the_boundary_objective_is_least_just_across_the_boundary():
     np.testing.assert_allclose(found, [70 + 0.1, 49 + 0.2, 10 + 0.2, 49 + 0.3], rtol=1e-5)
 
 
-def bred(parents, fitness, draws):
+def bred(parents, fitness, draws, mutated=0.1):
     clean = tf.fill((1, 1, parents.shape[-1]), 128.0)
-    return minimum_noise._bred(clean, parents, tf.constant([fitness]), draws).numpy()[0]
+    return minimum_noise._bred(clean, parents, tf.constant([fitness]), draws, tf.constant(mutated)).numpy()[0]
 
 
 def test_offspring_cross_the_winners_of_two_tournaments():
@@ -148,22 +150,25 @@ def test_offspring_cross_the_winners_of_two_tournaments():
     draws[:, :, 5] = 0.3  # the second
     draws[0, :, 10] = [0.0, 0.5, 0.9]  # arithmetic, intermediate, uniform
     draws[0, :, 11] = 0.25
-    crossing = np.floor(2048 * np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.9999])) / 2048
-    draws[0, :, 12:] = crossing + 0.99 / 2048  # nothing mutates
+    crossing = np.floor(256 * np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.9999])) / 256
+    draws[0, :, 12:] = crossing + 0.99 / 256  # nothing mutates
     found = bred(parents, [3.0, 0.0, 1.0, 2.0], draws)
     np.testing.assert_allclose(found[0], 12.5)
     np.testing.assert_allclose(found[1], 10 + 10 * (1.5 * crossing - 0.25), rtol=1e-5)
     np.testing.assert_allclose(found[2], [20, 20, 20, 10, 10, 10])
 
 
-def test_mutations_are_uniform_steps_on_some_genes():
-    parents = np.zeros((1, 2, 4000), np.float32)
-    draws = np.random.default_rng(0).uniform(size=(1, 3, 12 + 4000)).astype(np.float32)
-    found = bred(parents, [0.0, 1.0], draws)
-    steps = found[found != 0]
-    assert len(steps) / found.size == pytest.approx(minimum_noise.MUTATED, abs=0.01)
-    assert np.abs(steps).max() <= 10
-    assert np.std(steps) == pytest.approx(20 / np.sqrt(12), rel=0.05)
+@pytest.mark.parametrize("mutated", [1 / 8, 1 / 256, 1.0])
+def test_mutations_are_uniform_steps_on_some_genes_whatever_the_crossover(mutated):
+    parents = np.zeros((1, 2, 2**15), np.float32)
+    draws = np.zeros((1, 3, 12 + 2**15), np.float32)
+    draws[0, :, 12:] = np.array([[0.0], [0.5], [255 / 256]]) + np.arange(2**15) / 2**23  # all that is drawn
+    found = bred(parents, [0.0, 1.0], draws, mutated)
+    np.testing.assert_array_equal(found, found[[0, 0, 0]])
+    steps = np.sort(found[0][found[0] != 0])
+    assert len(steps) == mutated * 2**15
+    expected = 20 * (np.arange(len(steps)) + 0.5) / len(steps) - 10
+    np.testing.assert_allclose(steps, expected, atol=1e-4)
 
 
 def test_the_objective_of_the_best_noise_never_rises(monkeypatch):
@@ -180,6 +185,20 @@ def test_the_objective_of_the_best_noise_never_rises(monkeypatch):
     assert len(best) == 29
     assert (np.diff(best) <= 0).all()
     assert best[-1] < best[0]
+
+
+def test_an_evolution_warns_of_no_new_traces_however_many_images_are_left(caplog):
+    model, images, labels, _ = linear.problem()
+    logger = tf.get_logger()
+    logger.addHandler(caplog.handler)
+    try:
+        for count in range(1, 7):
+            minimum_noise.evolutionary(
+                model, images[:count], labels[:count], generations=3, population=4, seed=0
+            )
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert "retracing" not in caplog.text
 
 
 def test_the_result_of_an_evolution_is_the_best_by_the_objective():
