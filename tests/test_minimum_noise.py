@@ -107,7 +107,7 @@ def test_a_single_grey_image_is_searched(find):
     assert find(model, image, label, seed=0).success.all()
 
 
-def test_classes_that_a_model_rules_out_are_no_rivals():
+def test_a_class_that_a_model_rules_out_changes_a_search_little():
     model, images, labels, _ = linear.problem()
     inputs = keras.Input(linear.SHAPE)
     never = keras.ops.full_like(model(inputs)[:, :1], -np.inf)

@@ -29,7 +29,7 @@ def run(project, *arguments):
     environment = {name: value for name, value in os.environ.items() if name != "DATA_ROOT"}
     command = [sys.executable, "-m", "helpers", "run", "--profile", "smoke", *arguments]
     return subprocess.run(
-        command, cwd=project, env=environment, capture_output=True, text=True, timeout=1500, check=False
+        command, cwd=project, env=environment, capture_output=True, text=True, timeout=500, check=False
     )
 
 
