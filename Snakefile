@@ -6,11 +6,11 @@ when the notebook, its parameters, the helpers it imports or the data have chang
 
 import sys
 
-from helpers import notebooks
+from helpers import workbook as runner
 
 python = sys.executable
 folder = config.get("outputs", "outputs/quick-signs")
-workbook = notebooks.find()
+workbook = runner.find()
 
 
 rule all:

@@ -1,20 +1,17 @@
-"""The command line: `python -m helpers run | list | sweep | doctor | bench`."""
+"""The command line: `python -m helpers run | list | sweep | results | doctor | bench`."""
 
 import argparse
-import functools
-import json
 import os
 import re
 import signal
 import sys
 import textwrap
-import time
 from dataclasses import fields
 from pathlib import Path
-from typing import TextIO
 
-from helpers import notebooks, outputs, pipeline, profiles, workbook
-from helpers.notebooks import Refused
+from helpers import outputs, workbook
+from helpers.outputs import relative
+from helpers.workbook import Refused, freshness, pipeline, profiles
 
 _EXTRA = "What follows -- goes to Snakemake, e.g. -- --executor slurm --jobs 20 --set-threads shard=4"
 _SWEEP = (
@@ -57,13 +54,13 @@ def list_notebooks(options: argparse.Namespace) -> int:
     for stem in selected:
         state = textwrap.shorten(book.why(stem) or "up to date", 40, placeholder=" …")
         print(f"{stem:32} {state:40} {book.notebooks[stem].title}")
-    print(f"profile {options.profile}, data set {options.dataset}: {pipeline.relative(book.folder)}")
+    print(f"profile {options.profile}, data set {options.dataset}: {relative(book.folder)}")
     return 0
 
 
 def doctor(options: argparse.Namespace) -> int:
     """Print what the workbook finds on this machine."""
-    from helpers import machine
+    from helpers.workbook import doctor as machine
 
     for name, finding in machine.findings(options.data_root or os.environ.get("DATA_ROOT") or "data"):
         print(f"{name:20} {finding}")
@@ -72,77 +69,48 @@ def doctor(options: argparse.Namespace) -> int:
 
 def bench(options: argparse.Namespace) -> int:
     """Measure how fast the workbook's parts are on this machine."""
-    from helpers import benchmarks
+    from benchmarks import speeds
 
-    for name, finding in benchmarks.findings(options.data_root or os.environ.get("DATA_ROOT") or "data"):
+    for name, finding in speeds.findings(options.data_root or os.environ.get("DATA_ROOT") or "data"):
         print(f"{name:20} {finding}", flush=True)
+    return 0
+
+
+def results(options: argparse.Namespace) -> int:
+    """Write RESULTS.md from the tables in outputs/reference."""
+    from helpers.workbook import results as page
+
+    print(relative(page.write()))
     return 0
 
 
 def sweep(options: argparse.Namespace) -> int:
     """Measure a classifier (.keras file) under Gaussian noise, in one process or in shards."""
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(options.cores))
-    from helpers import shards
+    from helpers.workbook import sweeps
 
-    given = {field.name: getattr(options, field.name) for field in fields(shards.Request)}
+    given = {field.name: getattr(options, field.name) for field in fields(sweeps.Request)}
     given["model"] = str(Path(options.model).expanduser().resolve())
     given["data_root"] = _data_root(options.data_root)
-    request = shards.Request(**{name: value for name, value in given.items() if value is not None})
-    return 0 if shards.run(request, options.shards, options.cores, options.snakemake) else 1
+    request = sweeps.Request(**{name: value for name, value in given.items() if value is not None})
+    return 0 if sweeps.run(request, options.shards, options.cores, options.snakemake) else 1
 
 
 def shard(options: argparse.Namespace) -> int:
     """Compute one shard of a noise sweep; called by sweep.smk."""
     os.environ |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), str(options.cores))
     os.environ.setdefault("TQDM_MININTERVAL", "10")  # seconds between two lines of its log
-    from helpers import shards
+    from helpers.workbook import sweeps
 
-    shards.work(options.request, *options.shard)
+    sweeps.work(options.request, *options.shard)
     return 0
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Run one notebook in a fresh kernel; called by the Snakefile, speaks events of one JSON line each."""
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
+    """Run one notebook in a fresh kernel; called by the Snakefile."""
+    from helpers.workbook import jobs
 
-    stem, folder = options.notebook, outputs.ROOT / options.folder
-    copy = folder / "executed" / f"{stem}.ipynb"
-    inputs = json.loads((folder / "manifest" / f"{stem}.inputs.json").read_text(encoding="utf-8"))
-    # the kernel of this very environment, whatever kernels and thread settings are installed elsewhere
-    kernels = [f"{sys.prefix}/share/jupyter", os.environ.get("JUPYTER_PATH", "")]
-    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, kernels))
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(options.cores))
-    # the runner listens until nobody holds its pipe, so the kernel and what it starts must not inherit it
-    events = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    say = functools.partial(_say, events, stem)
-    started = time.time()
-    say("started")
-    try:
-        papermill.execute_notebook(
-            str(outputs.ROOT / "notebooks" / f"{stem}.ipynb"),
-            str(copy),
-            inputs["parameters"] | {"data_root": os.environ["DATA_ROOT"]},
-            kernel_name="python3",
-            language="python",
-            cwd=str(outputs.ROOT),
-            progress_bar=False,
-        )
-    except PapermillExecutionError as error:
-        line = error.source.strip().partition("\n")[0]
-        reason = f"cell [{error.exec_count}] ({line}): {error.ename}: {error.evalue[:_LONGEST]}"
-    except DeadKernelError:
-        reason = f"cell [{_last_cell(copy)}]: the kernel died, most often because the memory was full"
-    except Exception as error:
-        reason = f"execution, outside of any cell: {type(error).__name__}: {error}"
-    else:
-        outputs.write_json(folder / "manifest" / f"{stem}.done", _written(folder, stem, started))
-        say("finished", seconds=time.time() - started)
-        return 0
-    say("failed", seconds=time.time() - started, error=reason)
-    return 1
+    return 0 if jobs.execute(options.notebook, options.folder, options.cores) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -190,6 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("shard", type=int, nargs=2, metavar=("NUMBER", "SHARDS"))
     command.add_argument("--cores", type=_positive, required=True)
     command.set_defaults(command=shard)
+    command = commands.add_parser("results", help=results.__doc__)
+    command.set_defaults(command=results)
     for function in (doctor, bench):
         command = commands.add_parser(function.__name__, parents=[where], help=function.__doc__)
         command.set_defaults(command=function)
@@ -201,10 +171,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _workbook(options: argparse.Namespace) -> tuple[workbook.Workbook, list[str], str]:
+def _workbook(options: argparse.Namespace) -> tuple[freshness.Workbook, list[str], str]:
     """Check every name in the request; return the workbook, what is selected, and where the data lie."""
-    books = notebooks.find()
-    selected = notebooks.select(options.notebooks, books)
+    books = workbook.find()
+    selected = workbook.select(options.notebooks, books)
     profiles.check_dataset(options.dataset)
     parameters = profiles.load(options.profile, books)
     settings = profiles.read_settings(options.settings, {stem: books[stem] for stem in selected})
@@ -212,7 +182,7 @@ def _workbook(options: argparse.Namespace) -> tuple[workbook.Workbook, list[str]
         parameters[stem] |= profiles.known(settings, books[stem])
     data_root = _data_root(options.data_root)
     return (
-        workbook.assemble(books, parameters, options.profile, options.dataset, data_root),
+        freshness.assemble(books, parameters, options.profile, options.dataset, data_root),
         selected,
         data_root,
     )
@@ -226,7 +196,7 @@ def _data_root(given: str | None) -> str:
     path = Path(given).expanduser().resolve()
     if not path.is_dir():
         raise Refused(f"data root {given}: there is no such folder; make it, or correct the path")
-    return pipeline.relative(path) if path.is_relative_to(outputs.ROOT) else str(path)
+    return relative(path) if path.is_relative_to(outputs.ROOT) else str(path)
 
 
 def _dataset(given: str) -> str:
@@ -251,26 +221,6 @@ def _numbers(text: str) -> tuple[float, ...]:
         return tuple(map(float, text.split(",")))
     except ValueError as error:
         raise Refused(f"sigmas {text}: give numbers with commas between them, such as 1,2,4") from error
-
-
-def _say(events: TextIO, notebook: str, event: str, **more: object) -> None:
-    print(json.dumps({"event": event, "notebook": notebook, **more}), file=events, flush=True)
-
-
-def _last_cell(copy: Path) -> int:
-    """Return the number of the last cell that was begun in an executed copy."""
-    cells = json.loads(copy.read_text(encoding="utf-8"))["cells"]
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
-    return sum(cell["metadata"].get("papermill", {}).get("status") != "pending" for cell in code)
-
-
-def _written(folder: Path, stem: str, started: float) -> dict[str, str]:
-    """Return the digests in the manifest that the notebook wrote in this very run, if it wrote one."""
-    manifest = folder / "manifest" / f"{stem}.json"
-    if not manifest.is_file() or manifest.stat().st_mtime < started:
-        return {}
-    files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
-    return {name: file["sha256"] for name, file in files.items()}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 @contextmanager
@@ -25,4 +26,13 @@ with _silent_stderr():  # what goes wrong is raised as an exception all the same
 
     tf.config.list_physical_devices()  # looks for a GPU now, so that its absence is not reported later
 
-__all__ = ["keras", "tf"]
+
+def fast_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """By what bfloat16 is fast here: a GPU, or a flag of the processor; None where it is slow or unknown."""
+    if tf.config.list_physical_devices("GPU"):
+        return "GPU"
+    flags = cpuinfo.read_text(encoding="utf-8").split() if cpuinfo.is_file() else []
+    return next((flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags), None)
+
+
+__all__ = ["fast_bfloat16", "keras", "tf"]

@@ -3,6 +3,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from helpers import backend
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -21,3 +25,17 @@ def test_tensorflow_and_keras_are_imported_at_the_top_of_no_other_module():
             elif isinstance(node, ast.ImportFrom):
                 names.add((node.module or "").partition(".")[0])
         assert path.name == "backend.py" or not names & {"tensorflow", "keras"}, path.name
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        ("fpu avx512_bf16 amx_bf16", "amx_bf16"),
+        ("fpu avx512_bf16x avx512_bf16", "avx512_bf16"),
+        ("avx2", None),
+    ],
+)
+def test_the_processors_bfloat16_is_found(flags, found, tmp_path):
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    assert backend.fast_bfloat16(tmp_path / "cpuinfo") == found
+    assert backend.fast_bfloat16(tmp_path / "nowhere") is None

@@ -3,15 +3,15 @@ from itertools import islice
 
 import numpy as np
 
-from helpers import benchmarks
+from benchmarks import speeds
 
 
 def test_every_finding_is_a_speed_and_absent_data_are_said(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("DATA_ROOT", raising=False)
-    monkeypatch.setattr(benchmarks, "REPEATS", 1)
-    monkeypatch.setattr(benchmarks.classifiers, "COMPACT_STAGES", ((8, 0),))  # sooner traced
-    monkeypatch.setattr("helpers.gtsrb.obtain", _no_network)
-    found = dict(benchmarks.findings(str(tmp_path), images=16))
+    monkeypatch.setattr(speeds, "REPEATS", 1)
+    monkeypatch.setattr("helpers.classifiers.networks.COMPACT_STAGES", ((8, 0),))  # sooner traced
+    monkeypatch.setattr("helpers.datasets.gtsrb.obtain", _no_network)
+    found = dict(speeds.findings(str(tmp_path), images=16))
     assert found.pop("preparing gtsrb").startswith("not measured")
     assert re.match(r"-?\d+ % on top of", found.pop("augmentation"))
     assert len(found) == 12
@@ -20,17 +20,17 @@ def test_every_finding_is_a_speed_and_absent_data_are_said(tmp_path, monkeypatch
 
 
 def test_what_is_compared_takes_turns(monkeypatch):
-    monkeypatch.setattr(benchmarks, "REPEATS", 2)
+    monkeypatch.setattr(speeds, "REPEATS", 2)
     calls = []
-    seconds = benchmarks._rounds(lambda: calls.append("a"), lambda: calls.append("b"))
+    seconds = speeds._rounds(lambda: calls.append("a"), lambda: calls.append("b"))
     assert "".join(calls) == "ab" + "abab"
     assert seconds.shape == (2, 2)
 
 
 def test_comparisons_are_medians_over_the_rounds(tmp_path, monkeypatch):
     seconds = np.array([[1, 2, 4], [0.9, 8, 3.6], [0.2, 9, 0.8]])  # of sweep, bare forward, usual loop
-    monkeypatch.setattr(benchmarks, "_rounds", lambda *calls: seconds[: len(calls)])
-    found = dict(islice(benchmarks.findings(str(tmp_path)), 11))
+    monkeypatch.setattr(speeds, "_rounds", lambda *calls: seconds[: len(calls)])
+    found = dict(islice(speeds.findings(str(tmp_path)), 11))
     # 128 images x 12 sigmas x 20, 2 or 1 copies in 2 s; the usual loop takes 0.2 of that for 2 x 512 images
     assert found["sweep, baseline"] == "15,360 images/s, 0.90 of bare forward, 6.0 times the usual loop"
     assert found["sweep, compact"] == "1,536 images/s, 0.90 of bare forward"
@@ -44,4 +44,4 @@ def test_comparisons_are_medians_over_the_rounds(tmp_path, monkeypatch):
 
 
 def _no_network(places):
-    raise benchmarks.datasets.DataError("nothing here")
+    raise speeds.datasets.DataError("nothing here")

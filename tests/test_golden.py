@@ -8,8 +8,9 @@ import linear
 import numpy as np
 import pytest
 
-from helpers import classifiers, minimum_noise, noise, philox, stability
+from helpers import classifiers, minimum_noise, noise, stability
 from helpers.backend import tf
+from helpers.noise import philox
 
 IMAGES = np.random.default_rng(5).integers(0, 256, (2, 6, 6, 3), np.uint8)
 INDICES = [3, 40_000]

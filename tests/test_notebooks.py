@@ -1,141 +1,106 @@
-import ast
+"""The whole workbook as its users run it: profile smoke, every notebook in a fresh kernel under papermill."""
+
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 
+import pandas as pd
 import pytest
-from conftest import ROOT, notebook
+from small_project import ROOT
 
-from helpers import notebooks
-from helpers.notebooks import Notebook, Refused
-
-
-def write(project, stem, content):
-    path = project / "notebooks" / f"{stem}.ipynb"
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return Notebook(path)
+STEMS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
-def test_title_needs_and_parameters_are_read_from_the_file(project):
-    parameters = (
-        'seed = 0  # a comment\nrate: float = 0.1\nlevels = {\n    "min": [1, 2],\n}\nfirst = second = 1'
-    )
-    book = write(project, "05_gan", notebook(["01_source"], parameters, "hidden = 1"))
-    assert (book.stem, book.title, book.needs) == ("05_gan", "A title", ("01_source",))
-    assert book.parameters == {"seed", "rate", "levels", "first", "second"}
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project, so that nobody's results are touched."""
+    root = tmp_path_factory.mktemp("pipeline") / "project"
+    ignored = shutil.ignore_patterns("raw", "prepared", "__pycache__")
+    for part in ("helpers", "notebooks", "data"):
+        shutil.copytree(ROOT / part, root / part, ignore=ignored)
+    shutil.copy(ROOT / "Snakefile", root)
+    return root
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "from helpers import alpha",
-        "import helpers.alpha",
-        "from helpers.alpha import SIGN",
-        "import helpers.alpha as a, os",
-        "def late():\n    from helpers import alpha",
-        "%matplotlib inline\n!ls\nfrom helpers import (\n    alpha,\n)",
-        "%%time\nfrom helpers import alpha",
-    ],
-)
-def test_modules_are_followed_through_one_another(project, code):
-    book = write(project, "05_gan", notebook([], "seed = 0", code))
-    assert [path.stem for path in book.modules()] == ["__init__", "alpha", "deep"]
+def run(project, *arguments):
+    environment = {name: value for name, value in os.environ.items() if name != "DATA_ROOT"}
+    command = [sys.executable, "-m", "helpers", "run", "--profile", "smoke", *arguments]
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_relative_imports_and_circles_are_followed(project):
-    (project / "helpers" / "deep.py").write_text("from . import beta\nfrom .alpha import SIGN\n")
-    book = write(project, "05_gan", notebook([], "seed = 0", "from helpers import deep"))
-    assert [path.stem for path in book.modules()] == ["__init__", "alpha", "beta", "deep"]
+@pytest.fixture(scope="module")
+def first(project):
+    return run(project)
 
 
-def test_a_cell_that_is_not_python_hides_no_other(project):
-    book = write(project, "05_gan", notebook([], "seed = 0", "for in", "from helpers import beta"))
-    assert [path.stem for path in book.modules()] == ["__init__", "beta"]
+def test_every_notebook_runs(first):
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert f"{len(STEMS)} ran in" in first.stdout
 
 
-@pytest.mark.parametrize("content", ['{"cells": [', "[]", "{}"])
-def test_a_damaged_notebook_is_refused_by_name(project, content):
-    write(project, "05_gan", content)
-    with pytest.raises(Refused, match=r"05_gan\.ipynb is not a notebook"):
-        notebooks.find(project)
+@pytest.mark.parametrize("stem", STEMS)
+def test_outputs_carry_no_warning_and_no_error(project, first, stem):
+    executed = json.loads((project / "outputs/smoke-signs/executed" / f"{stem}.ipynb").read_text())
+    outputs = [output for cell in executed["cells"] for output in cell.get("outputs", ())]
+    assert outputs
+    for output in outputs:
+        assert output["output_type"] != "error"
+        assert output.get("name") != "stderr", output["text"]
+        assert "WARNING" not in "".join(output.get("text", ""))
 
 
-def test_a_need_that_does_not_exist_is_refused(project):
-    write(project, "05_gan", notebook(["01_sauce"], "seed = 0"))
-    with pytest.raises(Refused, match=r"05_gan\.ipynb needs the notebook 01_sauce, .*did you mean 01_source"):
-        notebooks.find(project)
+@pytest.mark.parametrize("stem", STEMS)
+def test_manifest_names_parameters_versions_and_every_file(project, first, stem):
+    folder = project / "outputs/smoke-signs"
+    manifest = json.loads((folder / "manifest" / f"{stem}.json").read_text())
+    assert manifest["parameters"]["profile"] == "smoke" and manifest["parameters"]["seed"] == 0
+    assert manifest["versions"]["tensorflow"]
+    assert all((folder / name).is_file() for name in manifest["files"])
+    written = {path.name for path in (folder / "tables").glob(f"{stem[:2]}_*.csv")}
+    assert written == {name.split("/")[1] for name in manifest["files"] if name.startswith("tables/")}
 
 
-def test_selection_takes_names_numbers_and_files(project):
-    books = notebooks.find(project)
-    assert notebooks.select([], books) == list(books)
-    assert notebooks.select(["03", "01_source", "notebooks/01_source.ipynb"], books) == [
-        "01_source",
-        "03_alone",
+def test_table_two_has_every_model_and_set_with_its_interval(project, first):
+    table = pd.read_csv(project / "outputs/smoke-signs/tables/03_noise_accuracy.csv", keep_default_na=False)
+    assert list(table.columns[:8]) == [
+        *("model", "weights", "noise", "level", "accuracy", "low", "high", "track_low")
     ]
-    with pytest.raises(Refused, match="notebook 02_usr, which is unknown; did you mean 02_user"):
-        notebooks.select(["02_usr"], books)
+    assert table.groupby("model").size().tolist() == [10, 10, 10]
+    assert (table["images"] == 215).all()
+    assert ((table["low"] <= table["accuracy"]) & (table["accuracy"] <= table["high"])).all()
+    assert table["accuracy"].between(0, 100).all() and table["accuracy"].nunique() > 5
 
 
-def test_upstream_goes_all_the_way(project):
-    write(project, "05_gan", notebook(["02_user"], "seed = 0"))
-    books = notebooks.find(project)
-    assert notebooks.upstream(["05_gan"], books) == ["01_source", "02_user"]
-    assert notebooks.upstream(["05_gan", "02_user"], books) == ["01_source"]
-    assert notebooks.upstream(["03_alone"], books) == []
+def test_a_second_run_does_nothing(project, first):
+    again = run(project)
+    assert again.returncode == 0 and f"{len(STEMS)} up to date" in again.stdout and "ran" not in again.stdout
 
 
-BOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+def test_another_noise_seed_runs_one_notebook_and_trains_nothing(project, first):
+    models = {path: path.stat().st_mtime_ns for path in (project / "outputs").glob("*/models/*.keras")}
+    again = run(project, "03", "-p", "noise_seed=7")
+    assert again.returncode == 0 and "[1/1] 03_cnn_baseline" in again.stdout
+    assert models == {path: path.stat().st_mtime_ns for path in models}
 
 
-def cells_of(path, kind):
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [cell for cell in cells if cell["cell_type"] == kind]
+def test_a_notebook_writes_what_its_head_says(project, first):
+    for path in sorted((project / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        head = "".join(json.loads(path.read_text())["cells"][0]["source"]).partition("**Writes**")[2]
+        said = {name for name in re.findall(rf"`({path.stem[:2]}_\w+)`", head.partition("**Time**")[0])}
+        manifest = project / "outputs/smoke-signs/manifest" / f"{path.stem}.json"
+        files = json.loads(manifest.read_text())["files"]
+        written = {name[7:-4] for name in files if name.startswith("tables/")}
+        assert written <= said and said - written <= {"03_rendered_to_real"}, path.stem
 
 
-def text(cell):
-    return "".join(cell["source"])
-
-
-@pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
-class TestAnatomy:
-    """What a reader may rely on in every notebook of the workbook."""
-
-    def test_it_opens_with_title_question_reads_writes_time_and_papers(self, path):
-        opening = text(cells_of(path, "markdown")[0])
-        assert opening.startswith(f"# {path.stem[:2]} · ")
-        for heading in ("Question", "Reads", "Writes", "Time", "Papers"):
-            assert f"**{heading}" in opening
-
-    def test_it_ends_with_results_and_a_conclusion(self, path):
-        headings = [text(cell).partition("\n")[0] for cell in cells_of(path, "markdown")]
-        assert [heading for heading in headings if heading.startswith("## ")][-2:] == [
-            "## Results",
-            "## Conclusion",
-        ]
-
-    def test_parameters_are_literals_with_a_comment_each(self, path):
-        tagged = [c for c in cells_of(path, "code") if "parameters" in c["metadata"].get("tags", [])]
-        assert len(tagged) == 1
-        lines = text(tagged[0]).splitlines()
-        for line, node in zip(lines, ast.parse(text(tagged[0])).body, strict=True):
-            ast.literal_eval(node.value)
-            assert "  # " in line
-        assert {"profile", "dataset", "data_root", "seed"} <= Notebook(path).parameters
-
-    def test_code_is_short_and_defines_nothing(self, path):
-        for cell in cells_of(path, "code"):
-            assert len(text(cell).splitlines()) <= (30 if cell["metadata"].get("tags") else 15), text(cell)
-            tree = ast.parse(text(cell))
-            assert not any(isinstance(node, ast.ClassDef | ast.FunctionDef) for node in ast.walk(tree))
-
-    def test_it_is_stored_without_outputs(self, path):
-        assert not any(c["outputs"] or c["execution_count"] for c in cells_of(path, "code"))
-
-    def test_it_ends_by_writing_its_manifest(self, path):
-        assert text(cells_of(path, "code")[-1]) == "run.finish(splits.digest)"
-
-    def test_its_needs_and_its_links_exist(self, path):
-        assert set(Notebook(path).needs) <= {other.stem for other in BOOKS}
-        for cell in cells_of(path, "markdown"):
-            for link in re.findall(r"\]\(([^)#:]+)\)", text(cell)):
-                assert (path.parent / link).exists(), link
+def test_trainings_done_once_give_the_same_tables_again(project, first):
+    """The kept trainings and sweeps gone, the same seeds give the same bytes."""
+    tables = {path: path.read_bytes() for path in (project / "outputs/smoke-signs/tables").glob("13_*.csv")}
+    for store in ("trainings", "sweeps", "searches"):
+        shutil.rmtree(project / "outputs" / store)
+    (project / "outputs/smoke-signs/manifest/13_your_own_classifier.done").unlink()
+    assert run(project, "13").returncode == 0
+    assert tables and all(path.read_bytes() == content for path, content in tables.items())

@@ -4,13 +4,14 @@ import numpy as np
 
 from helpers import classifiers
 from helpers.backend import keras
+from helpers.classifiers import networks
 
 layers = keras.layers
 BUILDERS = [
     (classifiers.aghdam, 32),
     (classifiers.lenet, 16),
     (classifiers.cifar_quick, 8),
-    (classifiers.compact, 2 ** (len(classifiers.COMPACT_STAGES) + 1) - 1),
+    (classifiers.compact, 2 ** (len(networks.COMPACT_STAGES) + 1) - 1),
 ]
 
 

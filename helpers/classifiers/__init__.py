@@ -1,0 +1,24 @@
+"""Image classifiers: (N, H, W, C) grey levels in [0, 255] in, logits (N, classes) out.
+
+`networks` builds them: the papers' and this project's own. `combined` makes one of several (`ensemble`) or
+puts a filter in front (`smoothed`). `forward` asks one, in compiled batches; `comparison` asks many about
+many noise sets, and reads the `Answers` in many ways. `layers` has what Keras lacks, and the precision they
+compute in; `files` loads somebody's own model safely and tells whether it fits.
+"""
+
+from helpers.classifiers.combined import Ensembles, ensemble, logits_of, smoothed
+from helpers.classifiers.comparison import CLEAN, Answers, Models, answers, best_filter, several
+from helpers.classifiers.files import check, digest, load, structure, with_logits
+from helpers.classifiers.forward import compiled, logits, predictions, probabilities
+from helpers.classifiers.layers import PRECISIONS, ColourConvolution, FusedNormalization, precision_here
+from helpers.classifiers.layers import with_precision
+from helpers.classifiers.networks import PAPER_NETWORKS, aghdam, cifar_quick, cnn_baseline, compact, lenet
+from helpers.classifiers.networks import paper_network
+
+__all__ = [
+    *("CLEAN", "PAPER_NETWORKS", "PRECISIONS", "Answers", "ColourConvolution", "Ensembles"),
+    *("FusedNormalization", "Models", "aghdam", "answers", "best_filter", "check", "cifar_quick"),
+    *("cnn_baseline", "compact", "compiled", "digest", "ensemble", "lenet", "load", "logits", "logits_of"),
+    *("paper_network", "precision_here", "predictions", "probabilities", "several", "smoothed", "structure"),
+    *("with_logits", "with_precision"),
+]

@@ -1,0 +1,54 @@
+"""What a classifier answers, in compiled batches."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from helpers.backend import keras, tf
+
+
+def logits(
+    model: keras.Model,
+    images: np.ndarray | tf.Tensor,
+    *,
+    noise: Callable[..., ArrayLike] | None = None,
+    seed: int = 0,
+    batch_size: int = 512,
+) -> np.ndarray:
+    """Logits (N, classes) float32 of model for images (N, H, W, C); ValueError if there are none.
+
+    The batches go through one compiled function, traced once for each model.
+    noise: a callable ``noise(batch, seed=…, indices=…)`` such as a `helpers.noise.NoiseSet`, applied on the
+    way; the noise of image i is keyed by (seed, i), whatever the batch size.
+    """
+    if len(images) == 0:
+        raise ValueError("no images: logits need at least one")
+    forward = compiled(model)
+    parts = []
+    for first in range(0, len(images), batch_size):
+        batch = images[first : first + batch_size]
+        if noise is not None:
+            batch = noise(batch, seed=seed, indices=np.arange(first, first + len(batch)))
+        parts.append(forward(tf.cast(batch, tf.float32)))
+    return tf.concat(parts, 0).numpy()
+
+
+def probabilities(model: keras.Model, images: np.ndarray | tf.Tensor, **options: object) -> np.ndarray:
+    """Softmax of `logits`: (N, classes) in [0, 1]."""
+    return tf.nn.softmax(logits(model, images, **options)).numpy()
+
+
+def predictions(model: keras.Model, images: np.ndarray | tf.Tensor, **options: object) -> np.ndarray:
+    """Most likely class of every image, int64 (N,); arguments as in `logits`."""
+    return logits(model, images, **options).argmax(1)
+
+
+@lru_cache(maxsize=16)
+def compiled(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The forward pass, float32 images (N, H, W, C) to logits, as one function, traced once for all calls."""
+    images = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+    return tf.function(lambda batch: model(batch, training=False), autograph=False).get_concrete_function(
+        images
+    )

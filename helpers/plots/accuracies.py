@@ -1,0 +1,183 @@
+"""Figures of data sets, trainings and accuracies."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from helpers.plots.looks import PALE
+
+
+def class_distribution(splits: Mapping[str, ArrayLike], class_names: Sequence[str]) -> Figure:
+    """Bars of images per class. splits: name -> labels (N,)."""
+    figure, axis = plt.subplots(figsize=(11, 4), layout="constrained")
+    bottom = np.zeros(len(class_names))
+    for name, labels in splits.items():
+        counts = np.bincount(labels, minlength=len(class_names))
+        axis.bar(np.arange(len(class_names)), counts, bottom=bottom, label=name, width=0.8)
+        bottom += counts
+    axis.set(xlabel="class", ylabel="images", title="Images per class")
+    axis.set_xticks(np.arange(0, len(class_names), -(-len(class_names) // 22)))
+    axis.grid(axis="x", visible=False)
+    axis.legend()
+    return figure
+
+
+def sizes_and_tracks(sizes: ArrayLike, groups: ArrayLike) -> Figure:
+    """Histograms of the native longer side in pixels and of the number of frames in a track.
+
+    sizes: (N, 2) height and width; groups: (N,) track of each image.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.5), layout="constrained")
+    sides = np.max(sizes, 1)
+    width = max(1, round(np.ptp(sides) / 40))  # whole pixels, so that all bars hold equally many sizes
+    left.hist(sides, bins=np.arange(sides.min(), sides.max() + width + 1, width) - 0.5)
+    left.set(xlabel="longer side in pixels", ylabel="images", title="Native sizes")
+    frames = np.unique(groups, return_counts=True)[1]
+    right.hist(frames, bins=np.arange(0.5, frames.max() + 1.5))
+    right.set(xlabel="frames in a track", ylabel="tracks", title=f"{len(frames):,} tracks")
+    return figure
+
+
+def intervals(
+    table: pd.DataFrame,
+    *,
+    title: str,
+    y: str = "set",
+    x: str = "accuracy",
+    low: str = "low",
+    high: str = "high",
+    hue: str = "model",
+    xlabel: str = "accuracy (%)",
+    published: str | None = None,
+) -> Figure:
+    """Dots with intervals, one row per `y` and colour per `hue`; `published` is a column drawn as crosses.
+
+    table: DataFrame, one row per dot.
+    """
+    rows, hues = list(dict.fromkeys(table[y])), list(dict.fromkeys(table[hue]))
+    figure, axis = plt.subplots(figsize=(9, 0.42 * len(rows) + 1.6), layout="constrained")
+    offsets = np.linspace(-0.22, 0.22, len(hues)) if len(hues) > 1 else [0.0]
+    for name, offset in zip(hues, offsets, strict=True):
+        part = table[table[hue] == name]
+        place = np.array([rows.index(value) for value in part[y]]) + offset
+        reach = np.abs(part[[low, high]].to_numpy().T - part[x].to_numpy())
+        axis.errorbar(part[x], place, xerr=reach, fmt="o", ms=5, capsize=2, label=name)
+    if published is not None:
+        known = table.dropna(subset=[published]).drop_duplicates(y)
+        place = [rows.index(value) for value in known[y]]
+        axis.plot(known[published], place, "x", color="black", ms=8, mew=2, label="published (GTSRB)")
+    axis.set_yticks(range(len(rows)), rows)
+    axis.invert_yaxis()
+    axis.set(xlabel=xlabel, title=title)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def level_curves(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    hue: str,
+    column: str,
+    title: str,
+    ylabel: str,
+    low: str | None = None,
+    high: str | None = None,
+) -> Figure:
+    """One panel per `column` value: `y` against the levels `x`, a line per `hue`.
+
+    low, high: columns of the interval; a line whose name begins with "published" is dashed and black.
+    """
+    panels, hues = list(dict.fromkeys(table[column])), list(dict.fromkeys(table[hue]))
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(4 * len(panels), 3.6), layout="constrained", sharey=True, squeeze=False
+    )
+    for name, axis in zip(panels, axes[0], strict=True):
+        for line in hues:
+            part = table[(table[column] == name) & (table[hue] == line)]
+            if len(part):
+                look = {"color": "black", "ls": "--"} if line.startswith("published") else {}
+                axis.plot(part[x], part[y], marker="o", label=line, **look)
+            if len(part) and low is not None:
+                axis.fill_between(part[x], part[low], part[high], alpha=0.2)
+        axis.set(title=name, xlabel=x)
+        if len(axis.lines) > 1:
+            axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.28))
+    axes[0, 0].set_ylabel(ylabel)
+    figure.suptitle(title)
+    return figure
+
+
+def training_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
+    """Loss and accuracy against epochs. histories: name -> DataFrame as in `training.Trained`."""
+    figure, axes = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
+    palette = sns.color_palette(n_colors=len(histories))
+    for (name, history), colour in zip(histories.items(), palette, strict=True):
+        for axis, metric in zip(axes, ("loss", "accuracy"), strict=True):
+            axis.plot(history["epoch"], history[metric], "--", color=colour)
+            axis.plot(history["epoch"], history[f"val_{metric}"], "-", color=colour, label=name)
+    for axis, metric in zip(axes, ("cross entropy", "accuracy"), strict=True):
+        axis.set(
+            xlabel="epoch",
+            ylabel=metric,
+            title=f"{metric.capitalize()} (solid: validation, dashed: training)",
+        )
+    axes[1].legend()
+    return figure
+
+
+def confusion_map(counts: np.ndarray, title: str) -> Figure:
+    """Heat map of a confusion matrix (classes, classes), in the manner of Figure 14; logarithmic colours."""
+    figure, axis = plt.subplots(figsize=(9.5, 8.5), layout="constrained")
+    look = {"norm": mpl.colors.LogNorm(1, max(2, counts.max())), "cmap": "viridis", "square": True}
+    sns.heatmap(counts, mask=counts < 1, ax=axis, cbar_kws={"label": "images"}, **look)
+    axis.set(xlabel="predicted class", ylabel="true class", title=title)
+    axis.grid(visible=False)
+    return figure
+
+
+def per_class(reports: Mapping[str, pd.DataFrame], title: str) -> Figure:
+    """Precision and recall of every class; what is not defined (NaN) leaves its place free.
+
+    reports: model name -> `metrics.per_class_report`.
+    """
+    figure, axes = plt.subplots(2, 1, figsize=(11, 5), layout="constrained", sharex=True)
+    last = max(report["class"].max() for report in reports.values())
+    for axis, metric in zip(axes, ("precision", "recall"), strict=True):
+        for name, report in reports.items():
+            axis.plot(report["class"], report[metric], "o", ms=5, alpha=0.8, label=name)
+        axis.set(ylabel=metric)
+    axes[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axes[1].set(xlabel="class", xlim=(-1, last + 1))
+    figure.suptitle(title)
+    return figure
+
+
+def transfer_map(matrix: pd.DataFrame, title: str, unit: str = "accuracy (%)") -> Figure:
+    """Heat map with numbers of what was trained on one thing (rows) and tested on another (columns).
+
+    matrix: DataFrame (trained on, tested on) of numbers in `unit`; a NaN leaves its cell blank.
+    """
+    rows, columns = matrix.shape
+    values = matrix.to_numpy(float)
+    known = values[np.isfinite(values)]
+    low, high = (known.min(), known.max()) if len(known) else (0, 1)
+    figure, axis = plt.subplots(
+        figsize=(max(5, 0.85 * columns + 3.5), max(3, 0.55 * rows + 2.2)), layout="constrained"
+    )
+    if matrix.size:
+        look = {"annot": True, "fmt": ".1f", "annot_kws": {"fontsize": 11, "color": "0.1"}, "cmap": PALE}
+        labels = {"xticklabels": list(matrix.columns), "yticklabels": list(matrix.index)}
+        sns.heatmap(values, vmin=low, vmax=high, ax=axis, cbar_kws={"label": unit}, **labels, **look)
+        axis.tick_params(axis="y", rotation=0)
+        plt.setp(axis.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
+    axis.set(xlabel="tested on", ylabel="trained on", title=title)
+    axis.grid(visible=False)
+    return figure

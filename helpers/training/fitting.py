@@ -1,0 +1,289 @@
+"""A training that is done once: kept under what it rests on, resumed where it was killed."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from helpers import classifiers, outputs
+from helpers.backend import keras, tf
+from helpers.datasets import ImageSet, Splits
+from helpers.training.batching import batches, validation_batches
+from helpers.training.recipes import Recipe
+
+CACHE = outputs.ROOT / "outputs" / "trainings"
+CHECKPOINT = 20.0  # seconds at least between two checkpoints: a save takes as long as a small epoch
+_last: dict[str, object] = {}  # the model that was compiled last, and for what
+STEPS = 16  # of one call at most: Keras' own work between two calls is a fifth of a small step
+
+
+class Trained(NamedTuple):
+    """A trained model with its history: one row an epoch (epoch, loss, accuracy, val_loss, val_accuracy).
+
+    The history is measured in the recipe's precision.
+    """
+
+    model: keras.Model
+    history: pd.DataFrame
+    seconds: float  # of training, over all interruptions
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and the Keras backend, and make TensorFlow's kernels deterministic."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def fit(
+    build: Callable[[], keras.Model],
+    train: ImageSet,
+    validation: ImageSet,
+    recipe: Recipe,
+    *,
+    seed: int,
+    data: str,
+    path: Path | None = None,
+    cache: Path | None = None,
+    title: str | None = None,
+) -> Trained:
+    """Train ``build()`` on an image set by a recipe; the same call a second time loads the result.
+
+    build: function without arguments that returns an uncompiled classifier with logits; train, validation:
+    `datasets.ImageSet`; data: digest of the data, such as `datasets.Splits.digest`; path: where a copy of the
+    finished model goes (.keras); cache: folder of all trainings, `CACHE` by default; title: of the progress
+    bar, the model's name by default.
+    The model computes in float32 whatever the recipe's precision, so it serves on any processor.
+    A training is found again by its network, recipe, seed, data and code, in whatever notebook. A checkpoint
+    every `CHECKPOINT` seconds, after an epoch, lets a killed one go on with the same numbers.
+    Returns `Trained`. Raises ValueError where the sets are too small for one batch.
+    """
+    seed_everything(seed)
+    keras.utils.clear_session()  # names of layers count from the start
+    model = build()
+    kept = _Kept(outputs.Store(cache or CACHE), model.name, _key(model, recipe, seed, data, len(train)))
+    if not (trained := kept.finished()):
+        steps = len(train) // recipe.batch_size
+        if steps == 0:
+            raise ValueError(f"{len(train)} training images do not fill a batch of {recipe.batch_size}")
+        trained = _trained(model, train, validation, recipe, seed, steps, kept, title or model.name)
+    if path:
+        kept.copy(Path(path))
+    return trained
+
+
+def fit_all(
+    builds: Callable[[], keras.Model] | Mapping[str, Callable[[], keras.Model]],
+    recipes: Mapping[str, Recipe],
+    splits: Splits,
+    *,
+    seeds: Sequence[int] | Mapping[str, Sequence[int]],
+    path: Callable[[str], Path] | None = None,
+) -> "Trainings":
+    """Train by every recipe with every seed; path: of a model's copy, by a name such as ``camera_0``.
+
+    builds: of the network, or of each recipe's, by name, as seeds may be; others and errors as in `fit`.
+    """
+    found = Trainings()
+    for name, recipe in recipes.items():
+        build = builds if callable(builds) else builds[name]
+        chosen = seeds[name] if isinstance(seeds, Mapping) else seeds
+        found[name] = [
+            fit(
+                *(build, splits.train, splits.validation, recipe),
+                seed=seed,
+                data=splits.digest,
+                path=path and path(f"{name}_{number}"),
+                title=f"{name}, training {number + 1} of {len(chosen)}",
+            )
+            for number, seed in enumerate(chosen)
+        ]
+    return found
+
+
+class Trainings(dict[str, list[Trained]]):
+    """Trainings by name, one a seed."""
+
+    @property
+    def models(self) -> dict[str, list[keras.Model]]:
+        """The trained models by name, one a seed."""
+        return {name: [trained.model for trained in several] for name, several in self.items()}
+
+    @property
+    def histories(self) -> dict[str, pd.DataFrame]:
+        """The history of each name's first training."""
+        return {name: several[0].history for name, several in self.items()}
+
+
+def _trained(
+    model: keras.Model,
+    train: ImageSet,
+    validation: ImageSet,
+    recipe: Recipe,
+    seed: int,
+    steps: int,
+    kept: "_Kept",
+    title: str,
+) -> Trained:
+    """Train, from the last checkpoint on if there is one, and keep the result."""
+    state = kept.checkpoint()
+    model = state.model if state else _ready(model, recipe, steps)
+    rows = state.history.to_dict("records") if state else []
+    before = state.seconds if state else 0.0
+    keeper = _Keeper(kept, rows, before, recipe.epochs * steps, title)
+    model.fit(
+        batches(train, recipe, seed=seed, first_epoch=len(rows)),
+        validation_data=validation_batches(validation),
+        initial_epoch=len(rows),
+        epochs=recipe.epochs,
+        steps_per_epoch=steps,
+        shuffle=False,
+        verbose=0,
+        callbacks=[keeper],
+    )
+    model = classifiers.with_precision(model, "float32")
+    kept.finish(Trained(model, pd.DataFrame(rows), keeper.seconds()))
+    return kept.finished()
+
+
+def _ready(model: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
+    """The model compiled for a recipe; with the traced functions of the last one, if only the seed differs.
+
+    To trace a training takes two seconds or more, as long as a short one itself.
+    """
+    fresh = _compiled(model, recipe, steps)
+    fresh.optimizer.build(fresh.trainable_variables)
+    alike = [classifiers.structure(fresh), recipe, steps]
+    if _last.get("alike") != alike:
+        _last.update(alike=alike, model=fresh)
+        return fresh
+    used = _last["model"]
+    pairs = [(used.variables, fresh.variables), (used.optimizer.variables, fresh.optimizer.variables)]
+    for olds, news in pairs:
+        for old, new in zip(olds, news, strict=True):
+            old.assign(new)
+    return used
+
+
+def _compiled(model: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
+    model = classifiers.with_precision(model, recipe.precision)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
+    optimizer = _optimizer(recipe, steps)
+    together = max(count for count in range(1, STEPS + 1) if steps % count == 0)
+    options = {"jit_compile": False, "steps_per_execution": together}  # XLA is slower on a CPU
+    model.compile(optimizer, loss, metrics=["accuracy"], **options)
+    return model
+
+
+def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    rate = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        warmup = steps if recipe.epochs > 1 else 0
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate / 20 if warmup else rate,
+            recipe.epochs * steps - warmup,
+            warmup_target=rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    if recipe.weight_decay:
+        return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+    return keras.optimizers.Adam(rate)
+
+
+def _key(model: keras.Model, recipe: Recipe, seed: int, data: str, count: int) -> list:
+    """Everything that the trained weights depend on."""
+    code = outputs.rests_on(batches, validation_batches, _compiled)
+    return [classifiers.structure(model), asdict(recipe), seed, data, count, code, tf.__version__]
+
+
+class _Kept:
+    """Where a training lies in the store: its result, and on the way there a checkpoint an epoch."""
+
+    def __init__(self, store: outputs.Store, label: str, key: list):
+        self.store, self.name = store, f"{label}-{outputs.named(key)}"
+
+    def finished(self) -> Trained | None:
+        return self._read(self.name)
+
+    def checkpoint(self) -> Trained | None:
+        """The last one that is whole."""
+        for path in sorted(self.store.folder.glob(f"{self.name}.epoch-*"), reverse=True):
+            if state := self._read(path.name):
+                return state
+        return None
+
+    def save(self, model: keras.Model, rows: list[dict], seconds: float) -> None:
+        """Keep a checkpoint, then forget those before it."""
+        self._write(f"{self.name}.epoch-{len(rows):04d}", model, rows, seconds, optimizer=True)
+        for path in self.store.folder.glob(f"{self.name}.epoch-*"):
+            if path.name != f"{self.name}.epoch-{len(rows):04d}":
+                self.store.remove(path.name)
+
+    def finish(self, trained: Trained) -> None:
+        rows = trained.history.to_dict("records")
+        self._write(self.name, trained.model, rows, trained.seconds, optimizer=False)
+        for path in self.store.folder.glob(f"{self.name}.epoch-*"):
+            self.store.remove(path.name)
+
+    def copy(self, path: Path) -> None:
+        """Copy the finished model to `path`, unless it is there already."""
+        model = self.store.folder / self.name / "model.keras"
+        if not path.is_file() or outputs.sha256(path) != outputs.sha256(model):
+            with outputs.atomic(path) as partial:
+                shutil.copyfile(model, partial)
+
+    def _write(
+        self, name: str, model: keras.Model, rows: list[dict], seconds: float, *, optimizer: bool
+    ) -> None:
+        self.store.remove(name)  # what is there is damaged, or it would have been read
+        with self.store.make(name) as partial:
+            partial.mkdir()
+            model.save(partial / "model.keras", include_optimizer=optimizer)
+            record = {"model": outputs.sha256(partial / "model.keras"), "seconds": seconds, "history": rows}
+            outputs.write_json(partial / "history.json", record)
+
+    def _read(self, name: str) -> Trained | None:
+        """What was trained; None where it is absent or damaged, so that it is trained anew."""
+        folder = self.store.folder / name
+        try:
+            record = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+            if record["model"] != outputs.sha256(folder / "model.keras"):
+                return None
+        except (OSError, ValueError, KeyError):
+            return None
+        model = keras.models.load_model(folder / "model.keras")
+        return Trained(model, pd.DataFrame(record["history"]), record["seconds"])
+
+
+class _Keeper(keras.callbacks.Callback):
+    """Shows the progress, and keeps a checkpoint and the history after every epoch."""
+
+    def __init__(self, kept: _Kept, rows: list[dict], before: float, total: int, title: str):
+        super().__init__()
+        self.kept, self.rows, self.before, self.total, self.title = kept, rows, before, total, title
+
+    def seconds(self) -> float:
+        return self.before + time.perf_counter() - self.started
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.started = self.saved = time.perf_counter()
+        done = int(self.model.optimizer.iterations)
+        self.bar = tqdm(total=self.total, initial=done, desc=self.title, unit="batch", mininterval=1)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.bar.update(int(self.model.optimizer.iterations) - self.bar.n)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.rows.append({"epoch": epoch + 1} | {name: float(value) for name, value in logs.items()})
+        self.bar.set_postfix({name: f"{logs[name]:.3f}" for name in ("loss", "val_accuracy") if name in logs})
+        if time.perf_counter() - self.saved >= CHECKPOINT:
+            self.kept.save(self.model, self.rows, self.seconds())
+            self.saved = time.perf_counter()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self.bar.close()

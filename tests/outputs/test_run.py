@@ -1,0 +1,92 @@
+import json
+import os
+
+import pandas
+import pytest
+
+from helpers import outputs
+
+PARAMETERS = {"profile": "quick", "dataset": "signs", "epochs": 3, "rates": [0.1, None], "levels": {"min": 1}}
+
+
+@pytest.fixture
+def run(tmp_path):
+    return outputs.Run("03_cnn_baseline", PARAMETERS, root=tmp_path)
+
+
+def test_parameters_are_the_public_literals_of_the_namespace(tmp_path):
+    others = {
+        "_hidden": 1,
+        "In": ["x"],
+        "Out": {},
+        "os": os,
+        "print": print,
+        "frame": object(),
+        "names": (1, 2),
+    }
+    run = outputs.Run("03_cnn_baseline", PARAMETERS | others, root=tmp_path)
+    assert run.parameters == PARAMETERS
+
+
+def test_profile_and_dataset_must_be_given(tmp_path):
+    with pytest.raises(ValueError, match="03_cnn_baseline: the parameters cell must set dataset"):
+        outputs.Run("03_cnn_baseline", {"profile": "quick"}, root=tmp_path)
+
+
+def test_name_of_the_notebook_must_carry_its_number(tmp_path):
+    with pytest.raises(ValueError, match="'cnn_baseline' is not a notebook's name"):
+        outputs.Run("cnn_baseline", PARAMETERS, root=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "../escape", "Two words", "a/b"])
+def test_a_result_has_a_plain_name(run, name):
+    with pytest.raises(ValueError, match="name a result in lower case"):
+        run.table(pandas.DataFrame(), name)
+
+
+def test_read_table_gives_what_another_notebook_wrote(run, tmp_path):
+    other = outputs.Run("04_pretrained_models", PARAMETERS, root=tmp_path)
+    run.table(pandas.DataFrame({"psnr": [20.5]}), "psnr")
+    assert other.read_table("03_psnr")["psnr"].tolist() == [20.5]
+
+
+def test_a_missing_table_names_its_notebook_and_the_command(run, tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "02_noise_datasets.ipynb").touch()
+    with pytest.raises(FileNotFoundError) as caught:
+        run.read_table("02_psnr")
+    assert "Notebook 02_noise_datasets writes it" in str(caught.value)
+    command = "python -m helpers run 02_noise_datasets --profile quick --dataset signs"
+    assert str(caught.value).endswith(command)
+    with pytest.raises(FileNotFoundError, match="no notebook 11 could write it"):
+        run.read_table("11_recognition")
+    with pytest.raises(FileNotFoundError, match=r"02_cnn\.keras is not there .* 02_noise_datasets"):
+        run.read_model("02_cnn")
+
+
+def test_read_model_names_the_file_of_another_notebook(run, tmp_path):
+    with outputs.atomic(run.model_path("cnn")) as partial:
+        partial.write_bytes(b"weights")
+    other = outputs.Run("04_pretrained_models", PARAMETERS, root=tmp_path)
+    assert other.read_model("03_cnn").read_bytes() == b"weights"
+
+
+def test_manifest_shows_no_path_of_this_machine(tmp_path):
+    given = {
+        "data_root": "/far/away/data",
+        "dataset": "folder:/far/away/signs",
+        "cache": f"{tmp_path}/data/x",
+    }
+    run = outputs.Run("03_cnn_baseline", PARAMETERS | given, root=tmp_path)
+    run.finish()
+    text = (run.folder / "manifest" / "03_cnn_baseline.json").read_text()
+    assert "away" not in text and str(tmp_path) not in text
+    parameters = json.loads(text)["parameters"]
+    expected = {"data_root": "data", "dataset": "folder:signs", "cache": "data/x"}
+    assert expected.items() <= parameters.items()
+
+
+def test_a_model_that_was_never_saved_is_reported(run):
+    run.model_path("cnn_baseline")
+    with pytest.raises(FileNotFoundError, match=r"named 03_cnn_baseline\.keras but never wrote it"):
+        run.finish()

@@ -1,0 +1,100 @@
+import numpy as np
+import pandas as pd
+
+from helpers import metrics, plots
+
+
+def test_every_axis_of_a_class_distribution_is_named_and_bars_stack():
+    figure = plots.class_distribution({"train": np.array([0, 0, 1]), "test": np.array([1])}, ["a", "b"])
+    axis = figure.axes[0]
+    assert axis.get_xlabel() and axis.get_ylabel() and axis.get_title()
+    assert [bar.get_height() for bar in axis.patches] == [2, 1, 0, 1]
+    assert axis.patches[3].get_y() == 1
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["train", "test"]
+
+
+def test_sizes_and_tracks_counts_images_and_tracks():
+    figure = plots.sizes_and_tracks(np.array([[20, 30], [40, 30], [25, 25]]), np.array([7, 7, 9]))
+    left, right = figure.axes
+    assert sum(bar.get_height() for bar in left.patches) == 3
+    assert [bar.get_height() for bar in right.patches] == [1, 1]  # one track of one frame, one of two
+    assert "2 tracks" in right.get_title()
+
+
+def accuracies():
+    table = pd.DataFrame(
+        [(s, m, 80.0, 78.0, 83.0, 70.0) for s in ("clean", "gaussian max") for m in ("one", "two")],
+        columns=["set", "model", "accuracy", "low", "high", "published"],
+    )
+    table.loc[table["set"] == "clean", "published"] = np.nan
+    return table
+
+
+def test_intervals_reach_from_low_to_high_and_published_numbers_are_crosses():
+    keys = {"y": "set", "x": "accuracy", "low": "low", "high": "high", "hue": "model"}
+    figure = plots.intervals(accuracies(), **keys, title="t", xlabel="accuracy (%)", published="published")
+    axis = figure.axes[0]
+    bars = [segment for line in axis.collections for segment in line.get_segments()]
+    assert {(bar[0][0], bar[1][0]) for bar in bars} == {(78.0, 83.0)} and len(bars) == 4
+    crosses = next(line for line in axis.lines if line.get_marker() == "x")
+    assert crosses.get_xdata().tolist() == [70.0] and crosses.get_ydata().tolist() == [1]
+
+
+def test_level_curves_draw_one_panel_a_column_and_published_lines_dashed():
+    table = pd.DataFrame(
+        {"level": ["min", "max"] * 3, "noise": ["a"] * 4 + ["b"] * 2, "accuracy": [3.0, 1, 4, 2, 5, 4]}
+    ).assign(reading=["plain", "plain", "published", "published", "plain", "plain"])
+    table["low"], table["high"] = table["accuracy"] - 1, table["accuracy"] + 1
+    keys = {"x": "level", "y": "accuracy", "hue": "reading", "column": "noise", "low": "low", "high": "high"}
+    figure = plots.level_curves(table, **keys, title="t", ylabel="accuracy (%)")
+    first, second = figure.axes
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
+    assert [line.get_linestyle() for line in first.lines] == ["-", "--"]
+    assert second.lines[0].get_ydata().tolist() == [5, 4]
+
+
+def test_training_curves_show_training_and_validation_of_each_model():
+    history = pd.DataFrame({"epoch": [1, 2], "loss": [2, 1], "accuracy": [0.1, 0.5]})
+    history["val_loss"], history["val_accuracy"] = [2.5, 1.5], [0.2, 0.4]
+    figure = plots.training_curves({"one": history, "two": history})
+    loss, accuracy = figure.axes
+    assert len(loss.lines) == len(accuracy.lines) == 4
+    assert accuracy.lines[1].get_ydata().tolist() == [0.2, 0.4]
+
+
+def test_confusion_map_leaves_empty_cells_blank():
+    counts = np.diag([5, 3, 2])
+    figure = plots.confusion_map(counts, "three classes")
+    mesh = figure.axes[0].collections[0]
+    assert np.ma.getmaskarray(mesh.get_array()).sum() == 6
+    assert figure.axes[0].get_xlabel() == "predicted class"
+
+
+def test_per_class_draws_precision_above_recall():
+    report = metrics.per_class_report(np.array([0, 0, 1]), np.array([0, 1, 1]), ["a", "b"])
+    precision, recall = plots.per_class({"clean": report}, "t").axes
+    assert precision.lines[0].get_ydata().tolist() == [1, 0.5]
+    assert recall.lines[0].get_ydata().tolist() == [0.5, 1]
+
+
+def test_per_class_leaves_the_place_of_a_class_without_images_free():
+    names = ["a", "b", "c"]  # of c there is neither an image nor a prediction
+    report = metrics.per_class_report(np.array([0, 0, 1]), np.array([0, 1, 1]), names)
+    nothing = report.assign(precision=np.nan, recall=np.nan)
+    figure = plots.per_class({"clean": report, "nothing": nothing}, "t")
+    figure.canvas.draw()
+    for axis in figure.axes:
+        assert np.isnan(axis.lines[0].get_ydata()).tolist() == [False, False, True]
+        assert axis.get_xlim()[0] < 0 and axis.get_xlim()[1] > 2
+    assert np.isnan(figure.axes[0].lines[1].get_ydata()).all()
+
+
+def test_transfer_map_writes_every_known_number_with_one_decimal():
+    matrix = pd.DataFrame([[99.96, 50.0], [np.nan, 1.25]], ["clean", "blur"], ["periodic", "clean"])
+    figure = plots.transfer_map(matrix, "t")
+    axis, bar = figure.axes
+    assert [text.get_text() for text in axis.texts] == ["100.0", "50.0", "1.2"]
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["periodic", "clean"]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["clean", "blur"]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("tested on", "trained on")
+    assert bar.get_ylabel() == "accuracy (%)" and axis.get_xticklabels()[0].get_rotation() > 0

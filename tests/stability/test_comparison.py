@@ -1,0 +1,56 @@
+import linear
+import numpy as np
+import pytest
+
+from helpers import datasets, stability
+
+SIGMAS = stability.EVERY_SIGMA
+
+
+@pytest.fixture(scope="module")
+def compared():
+    model, images, labels, _ = linear.problem(12)
+    sizes = np.full((len(images), 2), linear.SIDE)
+    swept = datasets.ImageSet(images, labels, np.arange(len(images)), ("a", "b", "c"), sizes)
+    networks = {"good": [model, model], "other": linear.classifier(3, seed=4)}
+    return stability.compare(networks, swept, copies=4, seed=1, cache=None)
+
+
+def test_accuracy_has_sigma_zero_and_every_sigma(compared):
+    table = compared.accuracy()
+    good = table[table["network"] == "good"].set_index("sigma")
+    assert list(good.index) == [0, *SIGMAS]
+    assert good.loc[0, "accuracy"] == 100 and good.loc[0, "copies"] == 1 and good.loc[1, "copies"] == 4
+    assert (good["trainings"] == 2).all()
+    assert good.loc[40, "accuracy"] == pytest.approx(100 * compared.votes["good"][0].shares([40]).mean())
+
+
+def test_of_correct_images_only_those_right_without_noise_count(compared):
+    table = compared.accuracy(only_correct=True).query("network == 'other'")
+    votes = compared.votes["other"][0]
+    assert 0 not in table["sigma"].tolist() and (table["images"] == votes.right.sum()).all()
+
+
+def test_overall_has_both_protocols_beside_the_papers(compared):
+    table = compared.overall("gtsrb")
+    assert table["protocol"].unique().tolist() == list(stability.PROTOCOLS)
+    assert table["published"].isna().all()  # no network of this name is printed
+
+
+def test_gains_are_paired_by_image(compared):
+    row = compared.gains(over="other").iloc[0]
+    expected = compared.votes["good"][0].shares(stability.SIGMAS).mean()
+    expected -= compared.votes["other"][0].shares(stability.SIGMAS).mean()
+    assert row["network"] == "good" and row["difference"] == pytest.approx(100 * expected)
+
+
+def test_flips_have_a_row_a_training(compared):
+    table = compared.flips(1)
+    assert table[["network", "training"]].values.tolist() == [["good", 0], ["good", 1], ["other", 0]]
+    assert (table["copies"] == 4).all()
+
+
+def test_tables_of_images_and_classes_begin_with_the_network(compared):
+    for table in (compared.thresholds(), compared.class_thresholds(), compared.certified(), compared.radii()):
+        assert table.columns[0] == "network" and table["network"].unique().tolist() == ["good", "other"]
+    assert compared.classes().shape[0] == 6 and len(compared.calibration()) == 2 * len(SIGMAS)
