@@ -9,7 +9,7 @@ import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +39,9 @@ class Store:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for left in self.folder.glob(f".*{PARTIAL}*"):
-            if time.time() - left.stat().st_mtime > _STALE:
-                _remove(left)
+            with suppress(FileNotFoundError):  # its process has just finished it
+                if time.time() - left.stat().st_mtime > _STALE:
+                    _remove(left)
         if shutil.disk_usage(self.folder).free < needed:
             raise OSError(None, f"{needed / 2**20:,.0f} MB of free space are needed")
         place = self.folder / name

@@ -53,6 +53,14 @@ def test_whoever_is_first_wins(store):
     assert [path.name for path in store.folder.iterdir()] == ["folder"]
 
 
+def test_what_others_finish_meanwhile_is_no_error(store, monkeypatch):
+    store.folder.mkdir()
+    gone = store.folder / f".other.0{outputs.PARTIAL}.npz"  # seen, and renamed before it is looked at
+    monkeypatch.setattr(type(store.folder), "glob", lambda self, pattern: [gone])
+    store.save("one.npz", ARRAYS)
+    assert store.arrays("one.npz") is not None
+
+
 def test_what_a_kill_left_is_swept_after_a_day(store):
     store.save("one.npz", ARRAYS)
     for name, age in (("old", 2e5), ("new", 0)):
