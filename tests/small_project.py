@@ -8,8 +8,9 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNNER = ("__init__.py", "__main__.py", "outputs", "workbook")
 
 HELPERS = {
-    "alpha/__init__": "from helpers.alpha.sign import SIGN\n",
-    "alpha/sign": "from helpers import deep\nSIGN = deep.SIGN\n",
+    "alpha/__init__": "from helpers.alpha.inner import sign\n",
+    "alpha/inner/__init__": "from helpers.alpha.inner.signs import sign\n",
+    "alpha/inner/signs": "from helpers import deep\n\n\ndef sign():\n    return 1 * deep.SIGN\n",
     "deep": "SIGN = 1\n",
     "beta": "FACTOR = 10\n",
     "datasets": 'NAMES = ("signs", "gtsrb", "folder:<path>")\n\n'
@@ -27,7 +28,7 @@ NOTEBOOKS = {
         "run = outputs.Run('01_source', globals())",
         "if hold:\n    pathlib.Path(hold, 'kernel').write_text(str(os.getpid()))\n"
         "    while not pathlib.Path(hold, 'go').exists():\n        time.sleep(0.05)",
-        "run.table(pandas.DataFrame({'value': [alpha.SIGN * (seed + rate)]}), 'value')\nrun.finish()",
+        "run.table(pandas.DataFrame({'value': [alpha.sign() * (seed + rate)]}), 'value')\nrun.finish()",
     ),
     "02_user": (
         ["01_source"],
@@ -70,7 +71,7 @@ def make_project(root: Path) -> Path:
     shutil.copy(ROOT / "Snakefile", root)
     for name, text in HELPERS.items():
         path = root / "helpers" / f"{name}.py"
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     for stem, content in NOTEBOOKS.items():
         (root / "notebooks" / f"{stem}.ipynb").write_text(json.dumps(notebook(*content)))

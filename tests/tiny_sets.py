@@ -6,8 +6,11 @@ import zipfile
 import numpy as np
 from PIL import Image
 
+from helpers.datasets import ImageSet
+
 HEADER = ["Filename", "Width", "Height", "Roi.X1", "Roi.Y1", "Roi.X2", "Roi.Y2", "ClassId"]
 CLASSES, TRACKS, FRAMES, TESTS = 3, 4, 3, 6
+COLOURS = np.array([[220, 40, 40], [40, 220, 40], [40, 40, 220]])
 
 
 def picture(seed, height=12, width=10):
@@ -102,3 +105,15 @@ def write_tree(folder, files):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     return folder
+
+
+def squares(count, seed, shares=(1, 1, 1)):
+    """Coloured squares on a noisy ground; the colour is the class."""
+    rng = np.random.default_rng(seed)
+    labels = np.resize(np.repeat(np.arange(3), shares), count)
+    images = rng.integers(0, 256, (count, 16, 16, 3)) // 3
+    for image, label in zip(images, labels, strict=True):
+        x, y = rng.integers(0, 7, 2)
+        image[y : y + 10, x : x + 10] = COLOURS[label] + rng.integers(-20, 21, 3)
+    sizes = np.full((count, 2), 16)
+    return ImageSet(images.astype(np.uint8), labels, np.arange(count), ("red", "green", "blue"), sizes)

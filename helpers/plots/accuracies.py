@@ -137,7 +137,8 @@ def confusion_map(counts: np.ndarray, title: str) -> Figure:
     """Heat map of a confusion matrix (classes, classes), in the manner of Figure 14; logarithmic colours."""
     figure, axis = plt.subplots(figsize=(9.5, 8.5), layout="constrained")
     look = {"norm": mpl.colors.LogNorm(1, max(2, counts.max())), "cmap": "viridis", "square": True}
-    sns.heatmap(counts, mask=counts < 1, ax=axis, cbar_kws={"label": "images"}, **look)
+    mask = (counts < 1) & counts.any()  # of nothing but zeros, seaborn would look for the least in vain
+    sns.heatmap(counts, mask=mask, ax=axis, cbar_kws={"label": "images"}, **look)
     axis.set(xlabel="predicted class", ylabel="true class", title=title)
     axis.grid(visible=False)
     return figure

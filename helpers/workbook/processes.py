@@ -36,7 +36,7 @@ def claim(folder: Path) -> Iterator[dict[str, str]]:
         raise Refused(f"another run (process {pid}) is at work in {where}: wait for it, or end it") from error
     with lock:
         end(last.get("run"))
-        for partial in folder.rglob(f".*{outputs.PARTIAL}*"):
+        for partial in [path for path in folder.rglob(f".*{outputs.PARTIAL}*") if path.is_file()]:
             partial.unlink()
         run = uuid.uuid4().hex
         outputs.write_json(marks, {"pid": os.getpid(), "run": run})

@@ -1,11 +1,11 @@
+import linear
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
-from tiny_networks import BUILDERS, built, photographs, small
+from tiny_networks import photographs, small
 
 from helpers import classifiers
-from helpers.backend import keras, tf
-from helpers.classifiers import networks
+from helpers.backend import keras
 
 layers = keras.layers
 
@@ -18,54 +18,6 @@ def model():
 
 def mean_probabilities(*members, images):
     return np.mean([classifiers.probabilities(member, images) for member in members], 0)
-
-
-@pytest.mark.parametrize(("build", "side"), [pair for pair in BUILDERS if pair[1] > 8])
-def test_networks_refuse_images_too_small_for_their_poolings(build, side):
-    with pytest.raises(ValueError, match=rf"image_size is {side - 1}: .* at least {side}"):
-        build(side - 1, 4)
-
-
-@pytest.mark.parametrize(("build", "side"), BUILDERS)
-def test_networks_train_without_complaints_of_the_graph_optimiser(build, side, capfd):
-    network = built(build, side)
-    network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
-    before = network.get_weights()
-    network.train_on_batch(photographs(2, side).astype(np.float32), np.array([0, 3]))
-    assert "remapper" not in capfd.readouterr().err
-    assert all(np.any(old != new) for old, new in zip(before, network.get_weights(), strict=True))
-
-
-def leaky(values):
-    return np.where(values > 0, values, 0.01 * values)
-
-
-def test_aghdam_computes_figure_2():
-    network, images = built(classifiers.aghdam, 32), photographs(2, 32)
-    weights = iter(network.get_weights())
-    values = images.astype(np.float32) / 255 @ next(weights) + next(weights)
-    for groups in (1, 2, 2):
-        parts = []
-        for part in np.split(values, groups, -1):
-            parts.append(tf.nn.conv2d(part, next(weights), 1, "VALID") + next(weights))
-        values = tf.nn.max_pool2d(leaky(np.concatenate(parts, -1)), 2, 2, "VALID").numpy()
-    values = leaky(values.reshape(2, -1) @ next(weights) + next(weights)) @ next(weights) + next(weights)
-    np.testing.assert_allclose(classifiers.logits(network, images), values, rtol=1e-4, atol=1e-3)
-    dropout, last = network.layers[-2:]
-    assert (dropout.rate, last.count_params()) == (0.5, 300 * 4 + 4)
-
-
-@pytest.fixture
-def tiny_compact(monkeypatch):
-    monkeypatch.setattr(networks, "COMPACT_STEM", 4)
-    monkeypatch.setattr(networks, "COMPACT_STAGES", ((6, 0), (8, 1)))
-    return built(classifiers.compact, 16)
-
-
-def test_compact_rescales_to_one_around_zero(tiny_compact):
-    rescaled = keras.Model(tiny_compact.input, tiny_compact.layers[1].output)
-    grey = np.array([0, 127.5, 255], np.float32)[:, None, None, None] * np.ones((1, 16, 16, 3), np.float32)
-    np.testing.assert_allclose(rescaled(grey)[:, 0, 0, 0], [-1, 0, 1], atol=1e-6)
 
 
 def test_an_ensemble_takes_sequential_models_and_ensembles_and_stays_finite(model):
@@ -124,3 +76,36 @@ def test_smoothing_leaves_a_constant_image_alone(side):
 def test_smoothing_needs_a_positive_sigma(sigma):
     with pytest.raises(ValueError, match="sigma is"):
         classifiers.smoothed(identity(), sigma)
+
+
+def test_an_ensemble_is_the_mean_probability(tmp_path):
+    members = [small(seed=seed) for seed in range(3)]
+    members[2].layers[-1].bias.assign([900, 0, 0, 0])  # probabilities of exactly 0 and 1
+    digests = [classifiers.digest(member) for member in members]
+    images = photographs(side=8)
+    together = classifiers.ensemble(members)
+    assert together.count_params() == 3 * members[0].count_params()
+    expected = mean_probabilities(*members, images=images)
+    np.testing.assert_allclose(classifiers.probabilities(together, images), expected, atol=1e-6)
+    assert [member.name for member in members] == ["small"] * 3
+    assert [classifiers.digest(member) for member in members] == digests
+    together.save(tmp_path / "together.keras")
+    loaded = classifiers.load(tmp_path / "together.keras", 8, 4)
+    np.testing.assert_array_equal(classifiers.logits(loaded, images), classifiers.logits(together, images))
+    members[0].layers[-1].bias.assign([0, 5, 0, 0])  # weights are shared
+    expected = mean_probabilities(*members, images=images)
+    np.testing.assert_allclose(classifiers.probabilities(together, images), expected, atol=1e-6)
+
+
+def test_ensembles_take_every_training_equally_often():
+    trained = [linear.classifier(4, seed=seed) for seed in range(3)]
+    found = classifiers.Ensembles(trained, 2)
+    assert len(found) == 3 and found.overlap == 4
+    image = np.full((1, *linear.SHAPE), 90, np.uint8)
+    shares = [classifiers.probabilities(model, image) for model in trained]
+    np.testing.assert_allclose(
+        classifiers.probabilities(found[2], image), (shares[2] + shares[0]) / 2, atol=1e-6
+    )
+    assert len(classifiers.Ensembles(trained, 3)) == 1
+    with pytest.raises(ValueError, match="ensembles of 4 need as many"):
+        classifiers.Ensembles(trained, 4)

@@ -2,7 +2,7 @@ import linear
 import numpy as np
 import pytest
 
-from helpers import classifiers, datasets, metrics, noise
+from helpers import classifiers, datasets, noise
 
 SETS = (None, *noise.NINE_SETS[:3])
 
@@ -73,23 +73,3 @@ def test_answers_to_other_images_are_not_joined(answers, images):
     fewer = classifiers.answers({"third": linear.classifier(4)}, images.subset(slice(0, 50)))
     with pytest.raises(ValueError, match="other images"):
         answers.joined(fewer)
-
-
-def test_ensembles_take_every_training_equally_often():
-    trained = [linear.classifier(4, seed=seed) for seed in range(3)]
-    found = classifiers.Ensembles(trained, 2)
-    assert len(found) == 3 and found.overlap == 4
-    image = np.full((1, *linear.SHAPE), 90, np.uint8)
-    shares = [classifiers.probabilities(model, image) for model in trained]
-    np.testing.assert_allclose(
-        classifiers.probabilities(found[2], image), (shares[2] + shares[0]) / 2, atol=1e-6
-    )
-    assert len(classifiers.Ensembles(trained, 3)) == 1
-    with pytest.raises(ValueError, match="ensembles of 4 need as many"):
-        classifiers.Ensembles(trained, 4)
-
-
-def test_one_training_has_no_reach_and_several_have():
-    assert metrics.trainings_reach([0.9]) == 0
-    assert metrics.trainings_reach([0.8, 0.9]) == pytest.approx(12.706 * 0.05, rel=1e-3)  # t of one degree
-    assert metrics.trainings_reach([0.8, 0.9], overlap=4) == pytest.approx(2 * 12.706 * 0.05, rel=1e-3)

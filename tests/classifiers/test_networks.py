@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from tiny_networks import built, photographs
+from tiny_networks import BUILDERS, built, photographs
 
 from helpers import classifiers
 from helpers.backend import keras, tf
 from helpers.classifiers import networks
+from helpers.classifiers.layers import FusedNormalization
 
 layers = keras.layers
 
@@ -123,3 +124,119 @@ def test_gates_scale_whole_maps_by_what_all_means_say():
     hidden = np.maximum(means @ first[0, 0] + first_bias, 0)
     scale = 1 / (1 + np.exp(-(hidden @ second[0, 0] + second_bias)))
     np.testing.assert_allclose(gate(images), images * scale[:, None, None], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("side", "classes", "channels"), [(8, 2, 1), (9, 10, 3), (28, 10, 1), (40, 43, 3)])
+def test_baseline_takes_other_sizes_and_channels(side, classes, channels):
+    images = np.zeros((2, side, side, channels), np.uint8)
+    found = classifiers.logits(classifiers.cnn_baseline(side, classes, channels), images)
+    assert found.shape == (2, classes)
+    assert found.dtype == np.float32
+
+
+def test_baseline_rescales_grey_levels_inside(model):
+    images = photographs()
+    inner = keras.Sequential([keras.Input((16, 16, 3)), *model.layers[1:]])
+    np.testing.assert_allclose(
+        classifiers.logits(model, images), inner(images.astype(np.float32) / 255), atol=1e-5
+    )
+    np.testing.assert_array_equal(
+        classifiers.logits(model, images), classifiers.logits(model, images.astype(np.float32))
+    )
+
+
+def test_a_saved_model_loads_without_this_project(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert loaded.name == "cnn_baseline"
+    np.testing.assert_array_equal(
+        classifiers.logits(loaded, photographs()), classifiers.logits(model, photographs())
+    )
+
+
+@pytest.mark.parametrize(("build", "side"), BUILDERS)
+def test_networks_take_grey_levels_and_save(build, side, tmp_path):
+    network = built(build, side)
+    images = photographs(3, side)
+    found = classifiers.logits(network, images)
+    assert found.shape == (3, 4)
+    assert np.ptp(found, 0).min() > 1e-4  # the images matter
+    np.testing.assert_array_equal(found, classifiers.logits(network, images.astype(np.float32)))
+    network.save(tmp_path / "model.keras")
+    loaded = classifiers.load(tmp_path / "model.keras", side, 4)
+    assert loaded.name == build.__name__
+    np.testing.assert_array_equal(classifiers.logits(loaded, images), found)
+    assert classifiers.digest(loaded) == classifiers.digest(network)
+
+
+@pytest.mark.parametrize(("build", "side"), [pair for pair in BUILDERS if pair[1] > 8])
+def test_networks_refuse_images_too_small_for_their_poolings(build, side):
+    with pytest.raises(ValueError, match=rf"image_size is {side - 1}: .* at least {side}"):
+        build(side - 1, 4)
+
+
+@pytest.mark.parametrize(("build", "side"), BUILDERS)
+def test_networks_train_without_complaints_of_the_graph_optimiser(build, side, capfd):
+    network = built(build, side)
+    network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    before = network.get_weights()
+    network.train_on_batch(photographs(2, side).astype(np.float32), np.array([0, 3]))
+    assert "remapper" not in capfd.readouterr().err
+    assert all(np.any(old != new) for old, new in zip(before, network.get_weights(), strict=True))
+
+
+def test_lenet_is_caffes_and_sees_the_first_channel_only():
+    network, images = built(classifiers.lenet, 16), photographs(2, 16)
+    weights = iter(network.get_weights())
+    values = images[..., :1].astype(np.float32) / 255
+    for _ in range(2):
+        values = tf.nn.conv2d(values, next(weights), 1, "VALID") + next(weights)
+        values = tf.nn.max_pool2d(values, 2, 2, "VALID")
+    values = np.maximum(values.numpy().reshape(2, -1) @ next(weights) + next(weights), 0)
+    values = values @ next(weights) + next(weights)
+    found = classifiers.logits(network, images)
+    np.testing.assert_allclose(found, values, rtol=1e-4, atol=1e-3)
+    images[..., 1:] = 0
+    np.testing.assert_array_equal(classifiers.logits(network, images), found)
+
+
+def leaky(values):
+    return np.where(values > 0, values, 0.01 * values)
+
+
+def test_aghdam_computes_figure_2():
+    network, images = built(classifiers.aghdam, 32), photographs(2, 32)
+    weights = iter(network.get_weights())
+    values = images.astype(np.float32) / 255 @ next(weights) + next(weights)
+    for groups in (1, 2, 2):
+        parts = []
+        for part in np.split(values, groups, -1):
+            parts.append(tf.nn.conv2d(part, next(weights), 1, "VALID") + next(weights))
+        values = tf.nn.max_pool2d(leaky(np.concatenate(parts, -1)), 2, 2, "VALID").numpy()
+    values = leaky(values.reshape(2, -1) @ next(weights) + next(weights)) @ next(weights) + next(weights)
+    np.testing.assert_allclose(classifiers.logits(network, images), values, rtol=1e-4, atol=1e-3)
+    dropout, last = network.layers[-2:]
+    assert (dropout.rate, last.count_params()) == (0.5, 300 * 4 + 4)
+
+
+def test_compact_rescales_to_one_around_zero(tiny_compact):
+    rescaled = keras.Model(tiny_compact.input, tiny_compact.layers[1].output)
+    grey = np.array([0, 127.5, 255], np.float32)[:, None, None, None] * np.ones((1, 16, 16, 3), np.float32)
+    np.testing.assert_allclose(rescaled(grey)[:, 0, 0, 0], [-1, 0, 1], atol=1e-6)
+
+
+def test_a_residual_block_that_returns_nothing_changes_nothing(tiny_compact, monkeypatch):
+    *_, last = [layer for layer in tiny_compact.layers if isinstance(layer, FusedNormalization)]
+    last.gamma.assign(last.gamma * 0)
+    last.beta.assign(last.beta * 0)
+    monkeypatch.setattr(networks, "COMPACT_STAGES", ((6, 0), (8, 0)))
+    plain = classifiers.compact(16, 4)
+    weights = tiny_compact.get_weights()
+    plain.set_weights(weights[:27] + weights[36:])
+    np.testing.assert_allclose(
+        classifiers.logits(tiny_compact, photographs()), classifiers.logits(plain, photographs()), atol=1e-4
+    )
+    last.beta.assign(last.beta + 1)
+    assert not np.allclose(
+        classifiers.logits(tiny_compact, photographs()), classifiers.logits(plain, photographs()), atol=1e-2
+    )

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 import tiny_sets
@@ -105,10 +103,8 @@ def test_a_wrong_checksum_is_refused(tmp_path):
 def test_offline_with_nothing_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(gtsrb, "ADDRESS", "http://127.0.0.1:9/archive")
-    start = time.monotonic()
     with pytest.raises(DataError) as caught:
         gtsrb.obtain(gtsrb.locate("train", [tmp_path / "raw" / "gtsrb"]))
-    assert time.monotonic() - start < 3
     for word in (*gtsrb.MD5, "/archive/published-archive.html", str(tmp_path / "raw" / "gtsrb"), "`signs`"):
         assert word in str(caught.value)
 

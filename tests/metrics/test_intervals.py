@@ -230,3 +230,9 @@ def test_median_interval_takes_the_infinite_as_largest():
     assert median_interval([-np.inf, np.inf]) == (0, -np.inf, np.inf)
     values = [*range(1, 31), *[np.inf] * 10]
     assert np.isfinite(median_interval(values)).all()
+
+
+def test_one_training_has_no_reach_and_several_have():
+    assert metrics.trainings_reach([0.9]) == 0
+    assert metrics.trainings_reach([0.8, 0.9]) == pytest.approx(12.706 * 0.05, rel=1e-3)  # t of one degree
+    assert metrics.trainings_reach([0.8, 0.9], overlap=4) == pytest.approx(2 * 12.706 * 0.05, rel=1e-3)

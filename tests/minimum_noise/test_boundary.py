@@ -2,8 +2,7 @@ import linear
 import numpy as np
 import pytest
 
-from helpers.backend import tf
-from helpers.minimum_noise import boundary, evolution
+from helpers.minimum_noise import boundary
 from helpers.minimum_noise.oracle import Oracle
 
 
@@ -55,24 +54,3 @@ def test_noise_that_does_not_reach_the_boundary_is_not_kept():
     assert np.isinf(oracle.norms).all()
     assert (ahead.max(1) < 0).all()
     np.testing.assert_allclose(noisy - images, boundary.SCALES[-1] * noise, atol=1e-3)
-
-
-def bred(parents, fitness, draws, mutated=0.1):
-    clean = tf.fill((1, 1, parents.shape[-1]), 128.0)
-    return evolution._bred(clean, parents, tf.constant([fitness]), draws, tf.constant(mutated)).numpy()[0]
-
-
-def test_offspring_cross_the_winners_of_two_tournaments():
-    parents = np.zeros((1, 4, 6), np.float32)
-    parents[0] = np.arange(4)[:, None] * 10.0
-    draws = np.full((1, 3, 12 + 6), 0.0, np.float32)
-    draws[..., :10] = 0.6  # the third of four, in both tournaments
-    draws[:, :, 5] = 0.3  # the second
-    draws[0, :, 10] = [0.0, 0.5, 0.9]  # arithmetic, intermediate, uniform
-    draws[0, :, 11] = 0.25
-    crossing = np.floor(256 * np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.9999])) / 256
-    draws[0, :, 12:] = crossing + 0.99 / 256  # nothing mutates
-    found = bred(parents, [3.0, 0.0, 1.0, 2.0], draws)
-    np.testing.assert_allclose(found[0], 12.5)
-    np.testing.assert_allclose(found[1], 10 + 10 * (1.5 * crossing - 0.25), rtol=1e-5)
-    np.testing.assert_allclose(found[2], [20, 20, 20, 10, 10, 10])

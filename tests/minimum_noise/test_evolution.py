@@ -3,53 +3,12 @@ import numpy as np
 import pytest
 
 from helpers import minimum_noise
-from helpers.backend import keras, tf
+from helpers.backend import tf
 from helpers.minimum_noise import evolution
 
-SEARCHES = {
-    "search": lambda *problem, **options: minimum_noise.search(*problem, **{"queries": 600} | options),
-    "evolutionary": lambda *problem, **options: minimum_noise.evolutionary(
-        *problem, **{"generations": 60, "population": 10} | options
-    ),
-}
 
-
-@pytest.fixture(params=SEARCHES)
-def find(request):
-    return SEARCHES[request.param]
-
-
-def test_images_that_are_wrong_already_cost_nothing(find):
-    model, images, labels, _ = linear.problem()
-    labels = np.where(np.arange(6) == 2, (labels + 1) % 3, labels)
-    found = find(model, images, labels, seed=0)
-    assert found.queries[2] == 2  # the image, and the last look
-    assert found.already_wrong.sum() == 1
-    assert found.success.sum() == 5
-
-
-def test_images_that_are_all_wrong_already_are_not_searched(find):
-    model, images, labels, _ = linear.problem()
-    found = find(model, images, (labels + 1) % 3, seed=0)
-    assert found.already_wrong.all()
-    assert (found.queries == 2).all()
-    assert not found.noise.any()
-
-
-def test_a_single_grey_image_is_searched(find):
-    pixels = keras.Input((8, 8, 1))
-    model = keras.Model(pixels, keras.layers.Dense(2)(keras.layers.Flatten()(pixels)))
-    kernel = np.random.default_rng(0).normal(0, 0.01, (64, 2))
-    model.set_weights([kernel, -128 * kernel.sum(0)])
-    image = np.random.default_rng(1).integers(118, 139, (1, 8, 8, 1), np.uint8)
-    label = model(image.astype(np.float32)).numpy().argmax(1).astype(np.uint8)
-    assert find(model, image, label, seed=0).success.all()
-
-
-def test_too_little_to_search_with_is_refused():
+def test_too_little_to_evolve_with_is_refused():
     problem = linear.problem()[:3]
-    with pytest.raises(ValueError, match="queries is 40: a search asks at least"):
-        minimum_noise.search(*problem, queries=40, seed=0)
     with pytest.raises(ValueError, match="0 generations of 50: both must be at least 1"):
         minimum_noise.evolutionary(*problem, generations=0, seed=0)
     with pytest.raises(ValueError, match="mutated is 0: it is a share from"):
@@ -133,10 +92,17 @@ def test_a_population_that_improves_no_more_is_finished(monkeypatch):
     assert found.queries.max() < 4000
 
 
-def test_saturated_images_are_searched_too(find):
-    model, images, labels, _ = linear.problem()
-    images = np.where(images > 128, 255, 0).astype(np.uint8)
-    labels = model(images.astype(np.float32)).numpy().argmax(1)
-    found = find(model, images, labels, seed=0)
-    noisy = images + found.noise
-    assert 0 <= noisy.min() <= noisy.max() <= 255
+def test_offspring_cross_the_winners_of_two_tournaments():
+    parents = np.zeros((1, 4, 6), np.float32)
+    parents[0] = np.arange(4)[:, None] * 10.0
+    draws = np.full((1, 3, 12 + 6), 0.0, np.float32)
+    draws[..., :10] = 0.6  # the third of four, in both tournaments
+    draws[:, :, 5] = 0.3  # the second
+    draws[0, :, 10] = [0.0, 0.5, 0.9]  # arithmetic, intermediate, uniform
+    draws[0, :, 11] = 0.25
+    crossing = np.floor(256 * np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.9999])) / 256
+    draws[0, :, 12:] = crossing + 0.99 / 256  # nothing mutates
+    found = bred(parents, [3.0, 0.0, 1.0, 2.0], draws)
+    np.testing.assert_allclose(found[0], 12.5)
+    np.testing.assert_allclose(found[1], 10 + 10 * (1.5 * crossing - 0.25), rtol=1e-5)
+    np.testing.assert_allclose(found[2], [20, 20, 20, 10, 10, 10])

@@ -180,3 +180,39 @@ def test_an_interrupt_returns_what_was_found(find, monkeypatch):
     assert found.interrupted
     assert (found.queries < complete.queries).all()
     assert found.success.all()
+
+
+def test_images_that_are_wrong_already_cost_nothing(find):
+    model, images, labels, _ = linear.problem()
+    labels = np.where(np.arange(6) == 2, (labels + 1) % 3, labels)
+    found = find(model, images, labels, seed=0)
+    assert found.queries[2] == 2  # the image, and the last look
+    assert found.already_wrong.sum() == 1
+    assert found.success.sum() == 5
+
+
+def test_images_that_are_all_wrong_already_are_not_searched(find):
+    model, images, labels, _ = linear.problem()
+    found = find(model, images, (labels + 1) % 3, seed=0)
+    assert found.already_wrong.all()
+    assert (found.queries == 2).all()
+    assert not found.noise.any()
+
+
+def test_a_single_grey_image_is_searched(find):
+    pixels = keras.Input((8, 8, 1))
+    model = keras.Model(pixels, keras.layers.Dense(2)(keras.layers.Flatten()(pixels)))
+    kernel = np.random.default_rng(0).normal(0, 0.01, (64, 2))
+    model.set_weights([kernel, -128 * kernel.sum(0)])
+    image = np.random.default_rng(1).integers(118, 139, (1, 8, 8, 1), np.uint8)
+    label = model(image.astype(np.float32)).numpy().argmax(1).astype(np.uint8)
+    assert find(model, image, label, seed=0).success.all()
+
+
+def test_saturated_images_are_searched_too(find):
+    model, images, labels, _ = linear.problem()
+    images = np.where(images > 128, 255, 0).astype(np.uint8)
+    labels = model(images.astype(np.float32)).numpy().argmax(1)
+    found = find(model, images, labels, seed=0)
+    noisy = images + found.noise
+    assert 0 <= noisy.min() <= noisy.max() <= 255

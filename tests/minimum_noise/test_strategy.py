@@ -37,3 +37,8 @@ def test_a_model_of_probabilities_gives_the_same_search():
     shares = keras.Model(model.input, keras.layers.Softmax()(model.output))
     found = minimum_noise.search(shares, images, labels, queries=1000, seed=0)
     assert (found.norms <= 1.05 * least).all()
+
+
+def test_too_little_to_search_with_is_refused():
+    with pytest.raises(ValueError, match="queries is 40: a search asks at least"):
+        minimum_noise.search(*linear.problem()[:3], queries=40, seed=0)

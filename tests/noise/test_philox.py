@@ -47,8 +47,12 @@ def test_indices_of_another_length_are_refused(indices):
 
 
 def test_every_stream_is_given_out_once():
-    named = ("GAUSSIAN", "SALT_AND_PEPPER", "PERIODIC", "MIXTURE", "SHOT", "SWEEP", "EVOLUTION")
-    assert [getattr(philox, name) for name in named] == list(range(7))
+    public = {name: value for name, value in vars(philox).items() if name[0] != "_" and name.isupper()}
+    named = {name: value for name, value in public.items() if isinstance(value, int)}
+    assert named.pop("STREAMS") == 8 and {"GAUSSIAN", "SHOT", "SWEEP", "EVOLUTION"} <= named.keys()
+    assert len(set(named.values())) == len(named) and set(named.values()) <= set(range(8))
+    values = {name: drawn(stream=stream).tobytes() for name, stream in named.items()}
+    assert len(set(values.values())) == len(values)
 
 
 @pytest.mark.parametrize("stream", [-1, philox.STREAMS])

@@ -86,6 +86,7 @@ def test_a_changed_line_changes_what_uses_it(root, name, old, new, changed):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ("COUNT = 3", "\n\nCOUNT = 3"),
         ("COUNT = 3", "# so many\nCOUNT = 3"),
         ("def draw(x):\n", 'def draw(x):\n    """Draw."""\n'),
         ("def draw(x):", "def draw(x: int) -> int:"),
@@ -93,7 +94,7 @@ def test_a_changed_line_changes_what_uses_it(root, name, old, new, changed):
         ("    return x * COUNT", "\n    return (\n        x * COUNT\n    )"),
         ("def draw", "NEW = 1\n\n\ndef draw"),
     ],
-    ids=["comment", "docstring", "hint", "import", "layout", "new definition"],
+    ids=["blank lines", "comment", "docstring", "hint", "import", "layout", "new definition"],
 )
 def test_what_computes_nothing_changes_nothing(root, old, new):
     before = reached(root)
@@ -118,6 +119,35 @@ def test_definitions_of_one_name_both_count(root):
     change(root, "plots/looks", ("return COUNT", "return 5"))
     after = reached(root, code)
     assert list(after) == ["COUNT", "add", "draw"] and after["draw"] != before["draw"]
+
+
+def test_faces_with_definitions_of_one_name_never_collide(root):
+    code = "from helpers import noise, plots\nnoise.SIZE, plots.SIZE"
+    for room in ("noise", "plots"):
+        path = root / "helpers" / room / "__init__.py"
+        path.write_text(path.read_text() + "SIZE = 1\n")
+    seen = [reached(root, code)]
+    for room in ("noise", "plots"):
+        change(root, f"{room}/__init__", ("SIZE = 1", "SIZE = 2"))
+        seen.append(reached(root, code))
+        change(root, f"{room}/__init__", ("SIZE = 2", "SIZE = 1"))
+    assert all(list(found) == ["SIZE"] for found in seen)
+    assert seen[0] != seen[1] and seen[0] != seen[2] and reached(root, code) == seen[0]
+    assert reached(root, "from helpers import noise\nnoise.SIZE") != seen[0]
+
+
+@pytest.mark.parametrize(
+    "code", ["from helpers import noise\nnoise.philox", "import helpers.noise.philox as p\nprint(p)"]
+)
+def test_a_module_behind_a_face_is_a_thing_too(root, code):
+    assert {"COUNT", "draw", "unused"} <= set(reached(root, code))
+
+
+def test_definitions_that_use_one_another_end(root):
+    change(
+        root, "noise/philox", ("return x * COUNT", "return x and unused()"), ("return 0", "return draw(0)")
+    )
+    assert list(reached(root)) == ["add", "draw", "unused"]
 
 
 def test_what_is_set_apart_does_not_count(root):

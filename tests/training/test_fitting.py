@@ -5,29 +5,15 @@ from functools import partial
 
 import numpy as np
 import pytest
+from tiny_sets import squares
 
 from helpers import classifiers, datasets, noise, training
 from helpers.backend import keras, tf
-from helpers.datasets import ImageSet
 from helpers.training import fitting
-
-COLOURS = np.array([[220, 40, 40], [40, 220, 40], [40, 40, 220]])
 
 SHORT = training.Recipe(epochs=3, batch_size=32)
 
 build = partial(classifiers.cnn_baseline, 16, 3)
-
-
-def squares(count, seed, shares=(1, 1, 1)):
-    """Coloured squares on a noisy ground; the colour is the class."""
-    rng = np.random.default_rng(seed)
-    labels = np.resize(np.repeat(np.arange(3), shares), count)
-    images = rng.integers(0, 256, (count, 16, 16, 3)) // 3
-    for image, label in zip(images, labels, strict=True):
-        x, y = rng.integers(0, 7, 2)
-        image[y : y + 10, x : x + 10] = COLOURS[label] + rng.integers(-20, 21, 3)
-    sizes = np.full((count, 2), 16)
-    return ImageSet(images.astype(np.uint8), labels, np.arange(count), ("red", "green", "blue"), sizes)
 
 
 TRAIN, VALIDATION = squares(96, 0), squares(48, 1)
@@ -287,3 +273,15 @@ def test_seeds_reach_every_library():
         return np.random.random(), float(tf.random.normal(())), float(keras.random.normal(()))  # noqa: NPY002
 
     assert draws() == draws()
+
+
+def test_a_small_task_is_learned(tmp_path):
+    recipe = training.Recipe(epochs=4, batch_size=16, learning_rate=0.003, augmentation="none")
+    model, history, seconds = fit(tmp_path, recipe)
+    assert list(history) == ["epoch", "accuracy", "loss", "val_accuracy", "val_loss"]
+    assert list(history["epoch"]) == [1, 2, 3, 4]
+    assert history["loss"].iloc[-1] < 0.6 * history["loss"].iloc[0]
+    assert history["val_accuracy"].iloc[-1] > 0.95
+    correct = classifiers.predictions(model, VALIDATION.images) == VALIDATION.labels
+    assert correct.mean() == pytest.approx(history["val_accuracy"].iloc[-1])
+    assert seconds > 0

@@ -50,7 +50,7 @@ def test_a_notebook_that_never_ran_or_was_stopped_says_so(project):
 
 
 def test_nothing_changed_is_up_to_date_and_touching_changes_nothing(done):
-    for path in [*(done / "helpers").glob("*.py"), *(done / "notebooks").glob("*.ipynb")]:
+    for path in [*(done / "helpers").rglob("*.py"), *(done / "notebooks").glob("*.ipynb")]:
         path.touch()
     book = assemble(done)
     before = book.inputs("01_source").stat().st_mtime_ns
@@ -62,23 +62,44 @@ def test_nothing_changed_is_up_to_date_and_touching_changes_nothing(done):
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        (
-            "deep",
-            {"01_source": "changed: SIGN"},
-        ),  # two floors down, through alpha
+        ("alpha/inner/signs", {"01_source": "changed: sign"}),  # two floors down, through two faces
+        ("deep", {"01_source": "changed: SIGN"}),
         ("beta", {"02_user": "changed: FACTOR"}),
         ("workbook/pipeline", {}),
     ],
 )
 def test_a_changed_definition_concerns_those_that_use_it(done, module, expected):
     path = done / "helpers" / f"{module}.py"
-    path.write_text(re.sub("= (.+)$", r"= (\1) * 1", path.read_text(), flags=re.MULTILINE))
+    path.write_text(re.sub("(= |return )(.+)$", r"\1(\2) * 1", path.read_text(), flags=re.MULTILINE))
     assert reasons(assemble(done)) == expected
 
 
 def test_what_changes_no_number_makes_nothing_out_of_date(done):
     path = done / "helpers" / "deep.py"
     path.write_text('"""Now it is explained."""\n\nimport math\n\nSIGN = 1  # of what\nUNUSED = 2\n')
+    assert not reasons(assemble(done))
+
+
+def test_a_definition_that_moves_makes_nothing_out_of_date(done):
+    inner = done / "helpers" / "alpha" / "inner"
+    (inner / "moved.py").write_text(
+        (inner / "signs.py")
+        .read_text()
+        .replace("deep.SIGN", "SIGN")
+        .replace("from helpers import deep", "from helpers.deep import SIGN")
+    )
+    (inner / "signs.py").unlink()
+    (inner / "__init__.py").write_text("from helpers.alpha.inner.moved import sign\n")
+    assert not reasons(assemble(done))
+    (inner / "moved.py").write_text((inner / "moved.py").read_text().replace("1 *", "2 *"))
+    assert reasons(assemble(done)) == {"01_source": "changed: sign"}
+
+
+def test_a_comment_two_floors_down_makes_nothing_out_of_date(done):
+    path = done / "helpers" / "alpha" / "inner" / "signs.py"
+    path.write_text(
+        path.read_text().replace("def sign():", 'def sign() -> int:  # of it\n    """A sign."""\n')
+    )
     assert not reasons(assemble(done))
 
 
@@ -105,7 +126,7 @@ def test_a_changed_file_that_a_parameter_names_makes_its_notebook_out_of_date(pr
     assert not reasons(book)
     mine.unlink()
     assert reasons(book) == {"02_user": "changed: seed"}
-    other = assemble(project, n02=str(project / "helpers" / "alpha.py"))
+    other = assemble(project, n02=str(project / "helpers" / "beta.py"))
     assert reasons(other) == {"02_user": "changed: seed"}
 
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from small_project import ROOT, notebook
 
+from helpers import outputs
 from helpers.workbook import notebooks
 from helpers.workbook.notebooks import Notebook, Refused
 
@@ -29,6 +30,15 @@ def test_a_damaged_notebook_is_refused_by_name(project, content):
     write(project, "05_gan", content)
     with pytest.raises(Refused, match=r"05_gan\.ipynb is not a notebook"):
         notebooks.find(project)
+
+
+def test_a_cell_that_is_not_python_hides_no_other(project):
+    book = write(
+        project,
+        "05_gan",
+        notebook([], "seed = 0", "%matplotlib inline", "from helpers import beta\nbeta.FACTOR"),
+    )
+    assert list(book.code(outputs.Package(project))) == ["FACTOR"]
 
 
 def test_a_need_that_does_not_exist_is_refused(project):

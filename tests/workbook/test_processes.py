@@ -9,7 +9,7 @@ from helpers import outputs
 from helpers.workbook import processes
 from helpers.workbook.notebooks import Refused
 
-SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
 def test_a_folder_is_held_by_one_run_at_a_time(tmp_path):
@@ -28,7 +28,7 @@ def test_a_run_leaves_no_process_behind_and_touches_no_other(tmp_path):
         with processes.claim(tmp_path) as environment:
             child = subprocess.Popen(SLEEP, env=environment, start_new_session=True)
             assert child.poll() is None
-        child.wait(timeout=1)  # long before it would end by itself
+        child.wait(timeout=300)  # long before it would end by itself
         assert other.poll() is None
     finally:
         other.kill()
