@@ -11,6 +11,7 @@ from helpers import workbook as runner
 python = sys.executable
 folder = config.get("outputs", "outputs/quick-signs")
 workbook = runner.find()
+awaited = {need for notebook in workbook.values() for need in notebook.needs}
 
 
 rule all:
@@ -32,7 +33,8 @@ for stem, notebook in workbook.items():
             f"{folder}/executed/{stem}.ipynb",  # a log survives a failure, with the traceback in it
         params:
             stem=stem,
-        priority: 100 - int(stem[:2])  # reading order
-        threads: workflow.cores  # heavy jobs run alone
+            cores=workflow.cores,  # two share them as the system likes; so numbers do not depend on who is beside
+        priority: 100 * (stem in awaited) + 100 - int(stem[:2])  # what others wait for, then reading order
+        threads: -(-workflow.cores // 2)  # two at a time, as small trainings do not fill two cores
         shell:
-            "{python:q} -m helpers execute {params.stem} {folder:q} --cores {threads}"
+            "{python:q} -m helpers execute {params.stem} {folder:q} --cores {params.cores}"

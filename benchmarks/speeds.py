@@ -170,7 +170,7 @@ def _observe(model: keras.Model, images: np.ndarray, copies: int) -> None:
     """Copies behind a block's first run: that one keeps samples and answers the clean images as well."""
     chunk = sweeps.Chunk((0, len(images)), (sweeps.RUN, sweeps.RUN + copies))
     labels, sigmas = np.zeros(len(images), int), np.array(stability.SIGMAS)
-    sweeps._observed(model, images, labels, sigmas, 0, chunk, lambda answered: None)
+    sweeps._observed([[model]], images, labels, sigmas, 0, chunk, lambda answered: None)
 
 
 def _forward(model: keras.Model, images: np.ndarray, passes: int) -> None:

@@ -33,8 +33,9 @@ NOTEBOOKS = {
     "02_user": (
         ["01_source"],
         GIVEN + "seed = 100",
-        "import helpers.beta\nfrom helpers import outputs\nrun = outputs.Run('02_user', globals())",
-        "run.table(run.read_table('01_value') * helpers.beta.FACTOR + seed, 'value')\nrun.finish()",
+        "import pandas\nimport helpers.beta\nfrom helpers import outputs\n"
+        "run = outputs.Run('02_user', globals())\nabove = run.folder / 'tables/01_value.csv'",
+        "run.table(pandas.read_csv(above) * helpers.beta.FACTOR + seed, 'value')\nrun.finish()",
     ),
     "03_alone": (
         [],

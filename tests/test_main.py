@@ -7,7 +7,7 @@ import time
 
 import psutil
 import pytest
-from small_project import make_project
+from small_project import NOTEBOOKS, make_project
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +58,10 @@ def test_failures_name_notebook_cell_and_copy_and_the_others_go_on(project, firs
     assert not (project / "outputs/quick-signs/manifest/03_alone.done").exists()
 
 
-def test_progress_has_one_line_per_notebook_and_hides_snakemake(first_run):
+def test_progress_has_two_lines_per_notebook_and_hides_snakemake(first_run):
     lines = first_run[1].splitlines()
-    assert [line[:5] for line in lines[:4]] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
-    assert [line.split()[1] for line in lines[:4]] == ["01_source", "02_user", "03_alone", "04_dies"]
+    assert [line[:5] for line in lines[:8] if line[0] == "["] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
+    assert sorted(line for line in lines[:8] if line[0] != "[") == [f"{stem} …" for stem in NOTEBOOKS]
     assert "rule" not in first_run[1]
 
 

@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from small_project import ROOT
 
 STEMS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -33,11 +35,13 @@ def run(project, *arguments):
 
 @pytest.fixture(scope="module")
 def first(project):
-    return run(project)
+    done = run(project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shutil.copytree(project / "outputs/smoke-signs/tables", project.parent / "tables")
+    return done
 
 
 def test_every_notebook_runs(first):
-    assert first.returncode == 0, first.stdout + first.stderr
     assert f"{len(STEMS)} ran in" in first.stdout
 
 
@@ -96,11 +100,29 @@ def test_a_notebook_writes_what_its_head_says(project, first):
         assert written <= said and said - written <= {"03_rendered_to_real"}, path.stem
 
 
-def test_trainings_done_once_give_the_same_tables_again(project, first):
-    """The kept trainings and sweeps gone, the same seeds give the same bytes."""
-    tables = {path: path.read_bytes() for path in (project / "outputs/smoke-signs/tables").glob("13_*.csv")}
-    for store in ("trainings", "sweeps", "searches"):
-        shutil.rmtree(project / "outputs" / store)
-    (project / "outputs/smoke-signs/manifest/13_your_own_classifier.done").unlink()
-    assert run(project, "13").returncode == 0
-    assert tables and all(path.read_bytes() == content for path, content in tables.items())
+def test_noise_sweep_and_search_take_a_grey_data_set(project, first, tmp_path):
+    rng = np.random.default_rng(0)
+    for person in range(1, 6):  # each has a face of two grey levels, in varying light
+        face = np.full((32, 32), 60.0)
+        face[4 * person : 4 * person + 8, 6:26] = 190
+        for number in range(1, 41):
+            seen = face * rng.uniform(0.7, 1.2) + rng.normal(0, 3, face.shape)
+            path = tmp_path / "faces" / f"s{person}" / f"{number}.pgm"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(seen.clip(0, 255).astype(np.uint8)).save(path)
+    done = run(project, "08", "09", "--dataset", "faces", "--data-root", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    tables = project / "outputs/smoke-faces/tables"
+    networks = pd.read_csv(tables / "09_networks.csv")
+    assert networks["accuracy"].between(0, 100).all() and networks["accuracy"].max() > 50
+    assert pd.read_csv(tables / "08_minimum_noise.csv").query("success")["l2"].gt(0).any()
+
+
+def test_two_whole_runs_give_the_same_bytes(project, first):
+    """From an empty folder of results, once side by side and once in another order: nothing is kept."""
+    shutil.rmtree(project / "outputs")
+    assert run(project, "13").returncode == 0 and run(project).returncode == 0
+    before = {path.name: path.read_bytes() for path in (project.parent / "tables").glob("*.csv")}
+    after = {path.name: path.read_bytes() for path in (project / "outputs/smoke-signs/tables").glob("*.csv")}
+    assert len(before) > 30 and before.keys() == after.keys()
+    assert [name for name, content in before.items() if content != after[name]] == []

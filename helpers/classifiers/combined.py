@@ -40,9 +40,9 @@ def ensemble(models: Sequence[keras.Model]) -> keras.Model:
 class Ensembles(list):
     """As many ensembles as trainings, each of `size` of them that follow each other, around the end.
 
-    Every training is in equally many. Because they share members they differ less among each other than new
-    ones would: `overlap` is what the variance of their mean has to be multiplied by (the jackknife that
-    leaves out several, Shao and Wu 1989).
+    Every training is in equally many; `teams` are the members of each. Because they share members they
+    differ less among each other than new ones would: `overlap` is what the variance of their mean has to be
+    multiplied by (the jackknife that leaves out several, Shao and Wu 1989).
     """
 
     def __init__(self, trained: Sequence[keras.Model], size: int):
@@ -51,7 +51,8 @@ class Ensembles(list):
         if size > count:
             raise ValueError(f"ensembles of {size} need as many trained models, not {count}")
         starts = range(count if size < count else 1)
-        super().__init__(ensemble([trained[(s + k) % count] for k in range(size)]) for s in starts)
+        self.teams = [[trained[(start + k) % count] for k in range(size)] for start in starts]
+        super().__init__(map(ensemble, self.teams))
         self.overlap = size * (count - 1) / (count - size) if size < count else 1.0
 
 

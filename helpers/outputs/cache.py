@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from helpers.outputs.files import PARTIAL
 
@@ -55,6 +56,11 @@ class Store:
                     raise
         finally:
             _remove(partial)
+
+    def held(self, name: str) -> FileLock:
+        """A lock on a piece, for ``with``: whoever else makes it waits until this process has, or is gone."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.folder / f".{name}.lock")
 
     def arrays(self, name: str) -> dict[str, np.ndarray] | None:
         """The arrays of a piece ``<name>.npz``; None where there is none, or it is damaged."""

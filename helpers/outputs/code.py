@@ -139,7 +139,8 @@ class Package:
         return ast.dump(Shortened().visit(_bare(statement)))
 
 
-def rests_on(*functions: Callable, apart: Iterable[str] = ("outputs",)) -> dict[str, str]:
+@cache
+def rests_on(*functions: Callable, apart: tuple[str, ...] = ("outputs",)) -> dict[str, str]:
     """Digests of all definitions that functions of the package rest on; of others, of their source alone.
 
     apart: top-level modules that decide no number; by default where results are kept.

@@ -1,5 +1,6 @@
 """The results of one notebook: tables, figures, models, and a manifest that names them all."""
 
+import json
 import os
 import platform
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from helpers.outputs.files import ROOT, atomic, folder, sha256, write_json
 
+COMMAND = ".venv/bin/python -m helpers"
 _LITERALS = (str, int, float, bool, type(None))
 _IPYTHON = {"In", "Out"}
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
@@ -72,7 +74,10 @@ class Run:
         return path
 
     def read_table(self, name: str):
-        """Return the table of an earlier notebook, e.g. "02_psnr"; FileNotFoundError says how to make it."""
+        """Return the table of an earlier notebook, e.g. "02_psnr"; FileNotFoundError says how to make it.
+
+        ValueError where that notebook ran with another value of a parameter that both have.
+        """
         path = self._written("tables", f"{name}.csv")
         import pandas  # here, so that the runner starts without it
 
@@ -121,14 +126,30 @@ class Run:
         path = self.folder / kind / name
         if not path.is_file():
             raise FileNotFoundError(self._how_to_make(path))
+        for manifest in (self.folder / "manifest").glob(f"{name[:2]}_*.json"):
+            self._refuse_other_parameters(manifest)
         return path
+
+    def _refuse_other_parameters(self, manifest: Path) -> None:
+        """Raise ValueError where the notebook of a manifest ran with another value of a parameter of ours."""
+        if manifest.name.endswith(".inputs.json"):
+            return
+        theirs = json.loads(manifest.read_text(encoding="utf-8"))["parameters"]
+        for name in theirs.keys() & self.parameters.keys() - {"data_root"}:
+            ours = self._portable(self.parameters[name])
+            if ours != theirs[name]:
+                both = f"{manifest.stem[:2]} {self.notebook[:2]}"
+                raise ValueError(
+                    f"{manifest.stem} ran with {name}={theirs[name]}, here it is {ours}: run both with the"
+                    f" same, {COMMAND} run {both} -p {name}={ours}"
+                )
 
     def _how_to_make(self, path: Path) -> str:
         profile, dataset = self.parameters["profile"], self.parameters["dataset"]
         writer = next((self.root / "notebooks").glob(f"{path.name[:2]}_*.ipynb"), None)
         if writer is None:
             return f"{path.name} is not there, and no notebook {path.name[:2]} could write it"
-        command = f"python -m helpers run {writer.stem} --profile {profile} --dataset {shlex.quote(dataset)}"
+        command = f"{COMMAND} run {writer.stem} --profile {profile} --dataset {shlex.quote(dataset)}"
         return (
             f"{path.name} is not there for profile {profile} and data set {dataset}."
             f" Notebook {writer.stem} writes it: {command}"

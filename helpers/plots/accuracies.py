@@ -97,7 +97,7 @@ def level_curves(
     """
     panels, hues = list(dict.fromkeys(table[column])), list(dict.fromkeys(table[hue]))
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(4 * len(panels), 3.6), layout="constrained", sharey=True, squeeze=False
+        1, len(panels), figsize=(4 * len(panels), 4.4), layout="constrained", sharey=True, squeeze=False
     )
     for name, axis in zip(panels, axes[0], strict=True):
         for line in hues:

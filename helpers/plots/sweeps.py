@@ -167,6 +167,8 @@ def certified_accuracy(radii: Mapping[float, ArrayLike], title: str) -> Figure:
         last = reached[-1:]  # behind the largest radius, nothing is certified
         x, y = np.concatenate([[0], reached, last]), np.concatenate([start, share, np.zeros(len(last))])
         axis.step(x, y, where="pre", color=colour, lw=2, label=f"{sigma:g}")
+    if not any(np.any(np.asarray(values, float) > 0) for values in radii.values()):
+        axis.text(0.5, 0.5, "none: too few votes, or too few alike", transform=axis.transAxes, ha="center")
     axis.set(xlabel="L2 radius r (grey levels)", ylabel="images certified at r or more (%)", title=title)
     axis.set_xlim(left=0)
     axis.set_ylim(0, max(1, axis.get_ylim()[1]))

@@ -1,5 +1,6 @@
 """Several networks under the same noise: one sweep each, one table for every question."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import classifiers, metrics, outputs
-from helpers.stability.sweeps import CACHE, RESTORATION_SIGMAS, SIGMAS, Sweep
+from helpers.stability.sweeps import CACHE, RESTORATION_SIGMAS, SIGMAS, Sweep, fill_all
 from helpers.stability.votes import Votes
 
 EVERY_SIGMA = tuple(sorted({*SIGMAS, *RESTORATION_SIGMAS}))
@@ -150,10 +151,16 @@ def compare(
     as in `Sweep`.
     """
     trained = {name: classifiers.several(models) for name, models in networks.items()}
-    protocol = {"sigmas": sigmas, "copies": copies, "seed": seed, "cache": cache}
-    votes = {
-        name: [Sweep(model, images.images, images.labels, **protocol).votes() for model in several]
-        for name, several in trained.items()
-    }
+    with tempfile.TemporaryDirectory() as nowhere:
+        protocol = {"sigmas": sigmas, "copies": copies, "seed": seed, "cache": cache or Path(nowhere)}
+        asked = {}
+        for name, several in trained.items():
+            teams = getattr(several, "teams", [()] * len(several))
+            pairs = zip(several, teams, strict=True)
+            asked[name] = [
+                Sweep(model, images.images, images.labels, members=team, **protocol) for model, team in pairs
+            ]
+        fill_all([sweep for sweeps in asked.values() for sweep in sweeps])
+        votes = {name: [sweep.votes() for sweep in sweeps] for name, sweeps in asked.items()}
     overlap = {name: getattr(several, "overlap", 1.0) for name, several in trained.items()}
     return Comparison(votes, images.groups, images.class_names, overlap)

@@ -60,16 +60,19 @@ class Sweep:
         *,
         seed: int,
         cache: Path | None = CACHE,
+        members: Sequence[keras.Model] = (),
     ):
         """Set up, computing nothing.
 
         model: classifier with logits; images: (N, H, W, C) in [0, 255]; labels: (N,); sigmas: ascending
         standard deviations in grey levels; copies: noisy copies per image and sigma, clipped to [0, 255]. The
         noise of image i is keyed by (seed, i, copy).
+        members: of an ensemble, so that `fill_all` asks a model once that several ensembles share.
         cache: folder of finished chunks, found again by the content of model, images and protocol; None keeps
         nothing. Raises ValueError where model, images, labels, sigmas or copies do not fit.
         """
         self.model, self.images, self.copies, self.seed, self.cache = model, images, copies, seed, cache
+        self.members = tuple(members) or (model,)
         self.labels, self.sigmas = np.asarray(labels), np.asarray(sigmas, np.float64)
         classifiers.check(model, images, self.labels)
         ascending = self.sigmas.ndim == 1 and len(self.sigmas) and (np.diff(self.sigmas, prepend=0) > 0).all()
@@ -112,20 +115,20 @@ class Sweep:
         asked = [str(self.images.dtype), self.images.shape, pixels]
         asked += [self.labels.tolist(), self.sigmas.tolist()]
         model, code = classifiers.digest(self.model), outputs.rests_on(_observed)
-        name = outputs.named(model, asked, int(self.seed), code, tf.__version__)
+        name = outputs.named(model, len(self.members), asked, int(self.seed), code, tf.__version__)
         return outputs.Store(Path(self.cache) / name)
 
     def _parts(self, chunks: list[Chunk]) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
         """Images and counts of chunks one by one, each read from the cache or computed into it."""
-        work = [len(self.sigmas) * (last - first) * (end - start) for (first, last), (start, end) in chunks]
+        work = [_answered_by(chunk, [self]) for chunk in chunks]
         title = f"{self.model.name}, noise sweep"
-        with tqdm(total=sum(work), desc=title, unit="image", unit_scale=True) as bar:
+        with tqdm(total=sum(work), desc=title, unit="image", unit_scale=True, delay=1) as bar:
             for chunk, answers in zip(chunks, work, strict=True):
                 part = self._stored(chunk)
                 if part is not None:
                     bar.update(answers)
                 else:
-                    part = self._computed(chunk, bar.update)
+                    (part,) = _computed([self], chunk, bar.update)
                 yield slice(*chunk.images), part
 
     def _stored(self, chunk: Chunk) -> dict[str, np.ndarray] | None:
@@ -133,13 +136,21 @@ class Sweep:
         wanted = _EVERY | _FIRST if chunk.copies[0] == 0 else _EVERY
         return part if part is not None and set(part) == wanted else None
 
-    def _computed(self, chunk: Chunk, advance: Callable[[int], object]) -> dict[str, np.ndarray]:
-        block = slice(*chunk.images)
-        asked = self.images[block], self.labels[block], self.sigmas, self.seed
-        part = _observed(self.model, *asked, chunk, advance)
-        if self.store:
-            self.store.save(chunk.name, part)
-        return part
+
+def fill_all(sweeps: Sequence[Sweep]) -> None:
+    """Compute into their caches what is missing there, of sweeps of the same images under the same protocol.
+
+    They go through each chunk together, so that a model which several ensembles share is asked once.
+    """
+    missing: dict[Chunk, list[Sweep]] = {}
+    for each in sweeps:
+        for chunk in each.chunks():
+            if each._stored(chunk) is None:
+                missing.setdefault(chunk, []).append(each)
+    total = sum(_answered_by(chunk, waiting) for chunk, waiting in missing.items())
+    with tqdm(total=total, desc="noise sweep", unit="image", unit_scale=True, disable=not total) as bar:
+        for chunk, waiting in missing.items():
+            _computed(waiting, chunk, bar.update)
 
 
 def sweep(
@@ -149,47 +160,85 @@ def sweep(
     return Sweep(model, images, labels, **protocol).votes().accuracy(groups)
 
 
+def _answered_by(chunk: Chunk, sweeps: Sequence[Sweep]) -> int:
+    """How many answers a chunk has, of all sweeps together."""
+    (first, last), (start, end) = chunk
+    return len(sweeps) * len(sweeps[0].sigmas) * (last - first) * (end - start)
+
+
+def _computed(
+    sweeps: Sequence[Sweep], chunk: Chunk, advance: Callable[[int], object]
+) -> list[dict[str, np.ndarray]]:
+    """One chunk of sweeps that differ in their models alone, kept where they have a store."""
+    asked, block = sweeps[0], slice(*chunk.images)
+    teams = [each.members for each in sweeps]
+    parts = _observed(
+        teams, asked.images[block], asked.labels[block], asked.sigmas, asked.seed, chunk, advance
+    )
+    for each, part in zip(sweeps, parts, strict=True):
+        if each.store:
+            each.store.save(chunk.name, part)
+    return parts
+
+
 def _observed(
-    model: keras.Model,
+    teams: Sequence[Sequence[keras.Model]],
     images: np.ndarray,
     labels: np.ndarray,
     sigmas: np.ndarray,
     seed: int,
     chunk: Chunk,
     advance: Callable[[int], object],
-) -> dict[str, np.ndarray]:
-    """What the classifier answers to the images of a chunk, with their labels, as the fields of `Votes`."""
-    first = chunk.images[0]
-    clean = tf.constant(images, tf.float32)
-    truth, scales = tf.constant(labels, tf.int32), tf.constant(sigmas, tf.float32)
-    observe = _compiled(model)
-    answers = []
+) -> list[dict[str, np.ndarray]]:
+    """What teams of models answer to the images of a chunk, by mean probability: the fields of `Votes`."""
+    clean, truth = tf.constant(images, tf.float32), tf.constant(labels, tf.int32)
+    scales, first = tf.constant(sigmas, tf.float32), chunk.images[0]
+    models = {id(model): model for team in teams for model in team}
+
+    def answers(normal: tf.Tensor, scales: tf.Tensor) -> list[np.ndarray]:
+        scores = {key: _compiled(model)(clean, normal, scales) for key, model in models.items()}
+        return [_answers([scores[id(model)] for model in team], truth).numpy() for team in teams]
+
+    answered = []
     for copy in range(*chunk.copies):
         normal = _field(clean, *(tf.constant(key, tf.int64) for key in (seed, first, copy)))
-        answers.append(observe(clean, normal, scales, truth))
-        advance(len(sigmas) * len(truth))
-    answered = tf.stack(answers).numpy()  # (copies, S, 3, images)
-    found = _reduced(answered, labels, model.output_shape[-1])
+        answered.append(answers(normal, scales))
+        advance(len(teams) * len(sigmas) * len(truth))
+    parts = []
+    for team, of_team in zip(teams, zip(*answered, strict=True), strict=True):
+        parts.append(_reduced(np.stack(of_team), labels, team[0].output_shape[-1]))
     if chunk.copies[0] == 0:
-        found["clean_predictions"] = observe(clean, clean, tf.zeros(1), truth)[0, 0].numpy().astype(np.int64)
-        found["sampled"] = _sampled(answered[:SAMPLED], clean, scales, seed, first)
-    return found
+        alone = answers(clean, tf.zeros(1))
+        psnr = _psnr_of_copies(len(answered[:SAMPLED]), clean, scales, seed, first)
+        for number, part in enumerate(parts):
+            part["clean_predictions"] = alone[number][0, 0].astype(np.int64)
+            sampled = np.stack([copies[number] for copies in answered[:SAMPLED]])
+            kept = np.stack([psnr, sampled[:, :, 2], sampled[:, :, 0]], -1)  # (copies, S, images, 3)
+            part["sampled"] = kept.transpose(2, 1, 0, 3).astype(np.float32)
+    return parts
 
 
-def _sampled(answered: np.ndarray, clean: tf.Tensor, scales: tf.Tensor, seed: int, first: int) -> np.ndarray:
-    """PSNR, probability of the true class and answer of the first copies: (images, S, copies, 3)."""
+@tf.function(autograph=False, reduce_retracing=True)
+def _answers(scores: list[tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
+    """Answer, its probability, that of the true class: float32 (S, 3, N) of the mean of some (S, N, K)."""
+    mean = tf.add_n(scores) / len(scores) if len(scores) > 1 else scores[0]
+    answer = tf.cast(tf.argmax(mean, 2), tf.float32)
+    true = tf.gather(mean, tf.broadcast_to(labels, tf.shape(answer)), batch_dims=2)
+    return tf.stack([answer, tf.reduce_max(mean, 2), true], 1)
+
+
+def _psnr_of_copies(copies: int, clean: tf.Tensor, scales: tf.Tensor, seed: int, first: int) -> np.ndarray:
+    """PSNR of the first copies in dB, (copies, S, images)."""
     errors = []
-    for copy in range(len(answered)):
+    for copy in range(copies):
         normal = _field(clean, *(tf.constant(key, tf.int64) for key in (seed, first, copy)))
         errors.append(_squared_errors(clean, normal, scales))
     with np.errstate(divide="ignore"):
-        psnr = 10 * np.log10(metrics.PEAK**2 / np.array(errors))
-    kept = np.stack([psnr, answered[:, :, 2], answered[:, :, 0]], -1)  # (copies, S, images, 3)
-    return kept.transpose(2, 1, 0, 3).astype(np.float32)
+        return 10 * np.log10(metrics.PEAK**2 / np.array(errors))
 
 
 def _reduced(answered: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, np.ndarray]:
-    """Counts over the copies of a chunk. answered: (copies, S, 3, images), as `_compiled` yields it."""
+    """Counts over the copies of a chunk. answered: (copies, S, 3, images), as `_answers` yields them."""
     _, sigmas, _, images = answered.shape
     predicted, confidence = answered[:, :, 0].astype(np.int64), answered[:, :, 1]
     wrong = predicted != labels
@@ -210,24 +259,19 @@ def _reduced(answered: np.ndarray, labels: np.ndarray, classes: int) -> dict[str
     }
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=32)
 def _compiled(model: keras.Model) -> Callable[..., tf.Tensor]:
-    """The classifier on one field of noise at all sigmas, traced once a model.
+    """The classifier's probabilities (S, N, K) on one field of noise at all sigmas, traced once a model.
 
-    Returns float32 (S, 3, N): answer, its probability, and the probability of the true class. One call for
-    all sigmas lets one sigma's small operations run beside another's convolutions.
+    One call for all sigmas lets one sigma's small operations run beside another's convolutions.
     """
     images = tf.TensorSpec((None, *model.input_shape[1:]))
-    signature = [images, images, tf.TensorSpec((None,)), tf.TensorSpec((None,), tf.int32)]
 
-    @tf.function(autograph=False, input_signature=signature)
-    def observe(clean: tf.Tensor, normal: tf.Tensor, sigmas: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        def answers(sigma: tf.Tensor) -> tf.Tensor:
-            scores = tf.nn.softmax(model(_noisy(clean, normal, sigma), training=False))
-            answer = tf.cast(tf.argmax(scores, 1), tf.float32)
-            return tf.stack([answer, tf.reduce_max(scores, 1), tf.gather(scores, labels, batch_dims=1)])
-
-        return tf.map_fn(answers, sigmas)
+    @tf.function(autograph=False, input_signature=[images, images, tf.TensorSpec((None,))])
+    def observe(clean: tf.Tensor, normal: tf.Tensor, sigmas: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(
+            lambda sigma: tf.nn.softmax(model(_noisy(clean, normal, sigma), training=False)), sigmas
+        )
 
     return observe.get_concrete_function()
 

@@ -1,13 +1,16 @@
 """A training that is done once: kept under what it rests on, resumed where it was killed."""
 
 import json
+import random
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
@@ -63,15 +66,22 @@ def fit(
     every `CHECKPOINT` seconds, after an epoch, lets a killed one go on with the same numbers.
     Returns `Trained`. Raises ValueError where the sets are too small for one batch.
     """
-    seed_everything(seed)
-    keras.utils.clear_session()  # names of layers count from the start
+    alike = [build, _drawing_apart(recipe), len(train)]
+    if _last.get("alike") != alike:
+        keras.utils.clear_session()  # names of layers count from the start
+        seed_everything(seed)  # not for each training: TensorFlow would compile all its functions again
+    random.seed(seed)  # what Keras' initialisers and dropout draw their seeds from
+    np.random.seed(seed)  # noqa: NPY002
     model = build()
     kept = _Kept(outputs.Store(cache or CACHE), model.name, _key(model, recipe, seed, data, len(train)))
+    steps = len(train) // recipe.batch_size
     if not (trained := kept.finished()):
-        steps = len(train) // recipe.batch_size
         if steps == 0:
             raise ValueError(f"{len(train)} training images do not fill a batch of {recipe.batch_size}")
-        trained = _trained(model, train, validation, recipe, seed, steps, kept, title or model.name)
+        with kept.store.held(kept.name):  # another notebook may be training the same
+            trained = kept.finished() or _trained(
+                model, train, validation, recipe, seed, steps, kept, title or model.name, alike
+            )
     if path:
         kept.copy(Path(path))
     return trained
@@ -129,10 +139,11 @@ def _trained(
     steps: int,
     kept: "_Kept",
     title: str,
+    alike: list,
 ) -> Trained:
     """Train, from the last checkpoint on if there is one, and keep the result."""
     state = kept.checkpoint()
-    model = state.model if state else _ready(model, recipe, steps)
+    model = state.model if state else _ready(model, recipe, steps, alike)
     rows = state.history.to_dict("records") if state else []
     before = state.seconds if state else 0.0
     keeper = _Keeper(kept, rows, before, recipe.epochs * steps, title)
@@ -151,16 +162,16 @@ def _trained(
     return kept.finished()
 
 
-def _ready(model: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
-    """The model compiled for a recipe; with the traced functions of the last one, if only the seed differs.
+def _ready(model: keras.Model, recipe: Recipe, steps: int, alike: list) -> keras.Model:
+    """The model compiled for a recipe; with the traced functions of the last one, if that was alike.
 
-    To trace a training takes two seconds or more, as long as a short one itself.
+    To trace and compile a training takes up to eight seconds, as long as a short one itself.
     """
     fresh = _compiled(model, recipe, steps)
     fresh.optimizer.build(fresh.trainable_variables)
-    alike = [classifiers.structure(fresh), recipe, steps]
-    if _last.get("alike") != alike:
-        _last.update(alike=alike, model=fresh)
+    structure = classifiers.structure(fresh)
+    if _last.get("alike") != alike or _last["structure"] != structure:
+        _last.update(alike=alike, structure=structure, model=fresh)
         return fresh
     used = _last["model"]
     pairs = [(used.variables, fresh.variables), (used.optimizer.variables, fresh.optimizer.variables)]
@@ -168,6 +179,11 @@ def _ready(model: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
         for old, new in zip(olds, news, strict=True):
             old.assign(new)
     return used
+
+
+def _drawing_apart(recipe: Recipe) -> Recipe:
+    """What of a recipe the compiled training depends on: all but how its batches are drawn."""
+    return replace(recipe, augmentation="none", noise=(), clean=0.0, weakest=0.0, balanced=False)
 
 
 def _compiled(model: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
@@ -205,6 +221,7 @@ class _Kept:
     """Where a training lies in the store: its result, and on the way there a checkpoint an epoch."""
 
     def __init__(self, store: outputs.Store, label: str, key: list):
+        label = re.sub(r"_\d+$", "", label)  # Keras counts models that have no name
         self.store, self.name = store, f"{label}-{outputs.named(key)}"
 
     def finished(self) -> Trained | None:

@@ -29,6 +29,7 @@ def execute(stem: str, place: str, cores: int) -> bool:
     kernels = [f"{sys.prefix}/share/jupyter", os.environ.get("JUPYTER_PATH", "")]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, kernels))
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(cores))
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # it shares the GPU with another notebook
     # the runner listens until nobody holds its pipe, so the kernel and what it starts must not inherit it
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)

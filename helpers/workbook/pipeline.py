@@ -36,19 +36,21 @@ class Progress:
     def hear(self, event: str, notebook: str, seconds: float = 0, error: str = "") -> None:
         """Print the progress that one event (started, finished or failed) means."""
         if event == "started":
-            number = len(self.seconds) + 1
-            print(f"[{number}/{max(number, self.planned)}] {notebook} … ", end="", flush=True)
+            print(f"{notebook} …", flush=True)
             return
         self.seconds[notebook] = seconds
         if event == "failed":
             self.failures[notebook] = error
-        print(f"failed after {seconds:.0f} s" if event == "failed" else f"{seconds:.0f} s", flush=True)
+        count = len(self.seconds)
+        how = "failed after " if event == "failed" else ""
+        print(f"[{count}/{max(count, self.planned)}] {notebook} {how}{seconds:.0f} s", flush=True)
 
 
 def run(workbook: Workbook, selected: list[str], data_root: str, cores: int) -> bool:
     """Run those of `selected` that are out of date, and before them what they rest on and has no results.
 
-    Returns whether all of them are done. Raises Refused while another run is at work in the same folder.
+    Two of them run at a time. Returns whether all of them are done. Raises Refused while another run is at
+    work in the same folder.
     """
     started = time.monotonic()
     with processes.claim(workbook.folder) as environment:

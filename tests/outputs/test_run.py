@@ -50,6 +50,16 @@ def test_read_table_gives_what_another_notebook_wrote(run, tmp_path):
     assert other.read_table("03_psnr")["psnr"].tolist() == [20.5]
 
 
+def test_results_of_another_choice_are_refused(run, tmp_path):
+    run.table(pandas.DataFrame({"psnr": [20.5]}), "psnr")
+    run.finish()
+    same = PARAMETERS | {"data_root": "elsewhere", "own": 1}
+    assert len(outputs.Run("04_pretrained_models", same, root=tmp_path).read_table("03_psnr")) == 1
+    other = outputs.Run("04_pretrained_models", PARAMETERS | {"epochs": 4}, root=tmp_path)
+    with pytest.raises(ValueError, match=r"03_cnn_baseline ran with epochs=3, here it is 4: .* -p epochs=4"):
+        other.read_table("03_psnr")
+
+
 def test_a_missing_table_names_its_notebook_and_the_command(run, tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "02_noise_datasets.ipynb").touch()

@@ -212,6 +212,12 @@ def test_certified_share_falls_from_all_certified_images_to_none():
     assert nothing.get_ydata().tolist() == [0]
 
 
+def test_where_nothing_is_certified_the_figure_says_so():
+    assert not list(plots.certified_accuracy({10: [0, 1]}, "t").axes[0].texts)
+    (said,) = plots.certified_accuracy({10: [0, 0]}, "t").axes[0].texts
+    assert said.get_text().startswith("none")
+
+
 def test_certified_share_is_the_share_of_radii_from_r_on():
     radii = np.random.default_rng(0).choice([0, 1.5, 2, 7, 9], 50)
     line = plots.certified_accuracy({5: radii}, "t").axes[0].lines[0]

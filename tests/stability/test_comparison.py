@@ -2,7 +2,8 @@ import linear
 import numpy as np
 import pytest
 
-from helpers import datasets, stability
+from helpers import classifiers, datasets, stability
+from helpers.stability import sweeps
 
 SIGMAS = stability.EVERY_SIGMA
 
@@ -54,3 +55,21 @@ def test_tables_of_images_and_classes_begin_with_the_network(compared):
     for table in (compared.thresholds(), compared.class_thresholds(), compared.certified(), compared.radii()):
         assert table.columns[0] == "network" and table["network"].unique().tolist() == ["good", "other"]
     assert compared.classes().shape[0] == 6 and len(compared.calibration()) == 2 * len(SIGMAS)
+
+
+def test_ensembles_share_the_passes_of_their_members(monkeypatch):
+    model, images, labels, _ = linear.problem(12)
+    sizes = np.full((len(images), 2), linear.SIDE)
+    swept = datasets.ImageSet(images, labels, np.arange(len(images)), ("a", "b", "c"), sizes)
+    trained = [model, linear.classifier(3, seed=4), linear.classifier(3, seed=5)]
+    teams, protocol = classifiers.Ensembles(trained, 2), {"copies": 3, "seed": 1}
+    asked, passes = [], sweeps._compiled
+    monkeypatch.setattr(sweeps, "_compiled", lambda model: asked.append(model) or passes(model))
+    found = stability.compare({"one": trained, "two": teams}, swept, **protocol, cache=None)
+    fields = 3 + 1  # of the copies, and none for the images themselves
+    assert len(asked) == len(trained) * fields and set(map(id, asked)) == set(map(id, trained))
+    for team, votes in zip(teams, found.votes["two"], strict=True):
+        alone = stability.Sweep(team, images, labels, votes.sigmas, **protocol, cache=None).votes()
+        np.testing.assert_array_equal(votes.counts, alone.counts)
+        np.testing.assert_array_equal(votes.clean_predictions, alone.clean_predictions)
+        np.testing.assert_allclose(votes.sampled, alone.sampled, rtol=1e-5)

@@ -389,15 +389,16 @@ def test_no_block_holds_a_single_image_unless_it_is_the_only_one(images, blocks,
 def instant(monkeypatch):
     """Chunks that cost nothing, to see where they go."""
 
-    def observed(model, images, labels, sigmas, seed, chunk, advance):
-        count, sigmas, classes = chunk.images[1] - chunk.images[0], len(sigmas), model.output_shape[-1]
-        return {
+    def observed(teams, images, labels, sigmas, seed, chunk, advance):
+        count, sigmas, classes = len(labels), len(sigmas), teams[0][0].output_shape[-1]
+        part = {
             "counts": np.zeros((count, sigmas, classes), np.int64),
             "failures": np.zeros((count, sigmas + 1), np.int64),
             "calibration": np.zeros((sigmas, sweeps.BINS, 3)),
             "clean_predictions": np.zeros(count, np.int64),
             "sampled": np.zeros((count, sigmas, sweeps.SAMPLED, 3), np.float32),
         }
+        return [part]
 
     monkeypatch.setattr(sweeps, "_observed", observed)
 

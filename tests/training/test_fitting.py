@@ -5,9 +5,10 @@ from functools import partial
 
 import numpy as np
 import pytest
+from filelock import Timeout
 from tiny_sets import squares
 
-from helpers import classifiers, datasets, noise, training
+from helpers import classifiers, datasets, noise, outputs, training
 from helpers.backend import keras, tf
 from helpers.training import fitting
 
@@ -135,7 +136,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(trained, tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path)
     monkeypatch.undo()
-    (checkpoint,) = tmp_path.iterdir()
+    (checkpoint,) = tmp_path.glob("[!.]*")
     done = json.loads((checkpoint / "history.json").read_text())
     epochs = []
     original = fitting._Keeper.on_epoch_end
@@ -148,14 +149,62 @@ def test_a_killed_training_goes_on_to_the_same_weights(trained, tmp_path, monkey
     assert_equal(resumed, trained)
     assert epochs == list(range(len(done["history"]), 3))
     assert resumed.seconds > done["seconds"] > 0
-    assert [file.name for file in tmp_path.iterdir()] == [checkpoint.name.partition(".epoch")[0]]
+    assert [file.name for file in tmp_path.glob("[!.]*")] == [checkpoint.name.partition(".epoch")[0]]
 
 
 def test_a_training_after_another_is_the_one_that_it_would_be_alone(trained, tmp_path):
-    alone = fit(tmp_path / "alone", seed=1)  # traced by itself, as the recipe of `trained` was another's last
+    fitting._last.clear()
+    alone = fit(tmp_path / "alone", seed=1)  # traced by itself
     fit(tmp_path / "first", seed=0)
     fitting._last.clear()
     assert_equal(fit(tmp_path / "second", seed=1), alone)
+
+
+def test_a_recipe_that_shares_the_traced_training_of_another_is_what_it_would_be_alone(tmp_path):
+    """With dropout, normalisation and other batches: `compact`, first without noise, then with."""
+    build, found = partial(classifiers.compact, 16, 3), []
+    noisy = replace(SHORT, epochs=1, noise=noise.NINE_SETS, balanced=True, augmentation="camera")
+    options = {"seed": 3, "data": "squares"}
+    for name in ("alone", "after"):
+        fitting._last.clear()
+        if name == "after":
+            before = replace(noisy, noise=(), balanced=False, augmentation="none")
+            training.fit(build, TRAIN, VALIDATION, before, cache=tmp_path / "before", **options)
+            compiled = fitting._last["model"]
+        found.append(training.fit(build, TRAIN, VALIDATION, noisy, cache=tmp_path / name, **options))
+    assert fitting._last["model"] is compiled
+    assert_equal(*found)
+
+
+def test_two_processes_train_the_same_thing_once(tmp_path, monkeypatch):
+    original, beside = fitting._trained, []
+
+    def trained(*args):
+        """While this process trains, another one asks for the same."""
+        held = outputs.Store(tmp_path).held(args[6].name)
+        with pytest.raises(Timeout), held.acquire(blocking=False):
+            pass
+        beside.append(held)
+        return original(*args)
+
+    monkeypatch.setattr(fitting, "_trained", trained)
+    first = fit(tmp_path)
+    with beside[0].acquire(blocking=False):
+        assert_equal(fit(tmp_path), first)  # found again, without a lock
+
+
+def test_a_model_without_a_name_is_found_again(tmp_path, monkeypatch):
+    def unnamed():
+        images = keras.Input((16, 16, 3))
+        return keras.Model(images, keras.layers.Dense(3)(keras.layers.Flatten()(images)))
+
+    one = training.fit(unnamed, TRAIN, VALIDATION, SHORT, seed=0, data="squares", cache=tmp_path)
+    two = training.fit(unnamed, TRAIN, VALIDATION, SHORT, seed=1, data="squares", cache=tmp_path)
+    monkeypatch.setattr(keras.Model, "fit", None)
+    keras.utils.clear_session()
+    for seed, trained in ((1, two), (0, one)):
+        again = training.fit(unnamed, TRAIN, VALIDATION, SHORT, seed=seed, data="squares", cache=tmp_path)
+        assert_equal(again, trained)
 
 
 def test_steps_of_one_call_change_no_number(trained, tmp_path, monkeypatch):
@@ -189,7 +238,7 @@ def test_fit_all_trains_every_recipe_with_every_seed(tmp_path, monkeypatch):
 @pytest.fixture
 def checkpoint(trained, cache, tmp_path):
     """A store with a checkpoint after three epochs and no finished model."""
-    (finished,) = (path for path in cache.iterdir() if ".epoch" not in path.name)
+    (finished,) = (path for path in cache.glob("[!.]*") if ".epoch" not in path.name)
     shutil.copytree(finished, tmp_path / f"{finished.name}.epoch-0003")
     return tmp_path
 

@@ -46,8 +46,8 @@ def test_what_is_missing_upstream_is_run_too_and_counted(book, snakemake, capsys
     snakemake.events = [*events("01_source", "02_user")]
     assert pipeline.run(book, ["02_user"], "data", 2)
     said = capsys.readouterr().out.splitlines()
-    assert said[:2] == ["[1/2] 01_source … 2 s", "[2/2] 02_user … 2 s"]
-    assert said[2].startswith("2 ran in ") and len(said) == 3
+    assert said[:4] == ["01_source …", "[1/2] 01_source 2 s", "02_user …", "[2/2] 02_user 2 s"]
+    assert said[4].startswith("2 ran in ") and len(said) == 5
     assert snakemake.selected == ["02_user"] and book.inputs("01_source").is_file()
 
 
@@ -55,7 +55,7 @@ def test_what_a_failure_holds_up_is_named(book, snakemake, capsys):
     snakemake.events, snakemake.status = [*events("03_alone", failed=["01_source"])], 1
     assert not pipeline.run(book, list(STEMS[:3]), "data", 2)
     said = capsys.readouterr().out
-    assert "[2/3] 01_source … failed after 2 s\n01_source failed in cell [1]\n" in said
+    assert "[2/3] 01_source failed after 2 s\n01_source failed in cell [1]\n" in said
     assert "not run, because of that: 02_user\n1 ran, 1 failed, 1 not run in" in said
 
 
