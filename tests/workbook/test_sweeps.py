@@ -179,7 +179,7 @@ def test_what_some_shards_computed_is_not_computed_again(request_, project, monk
 def test_shards_together_leave_nothing_to_compute(request_, project, monkeypatch):
     for number in range(2):
         sweeps.work(write(request_, project), number, 2)
-    monkeypatch.setattr(stability.Sweep, "_computed", fail)
+    monkeypatch.setattr("helpers.stability.sweeps._computed", fail)
     assert sweeps.run(request_)
 
 
@@ -194,7 +194,7 @@ def test_shards_of_two_processes_give_the_numbers_of_one_bit_for_bit(request_, p
     job = [sys.executable, "-m", "helpers", "shard", "request.json", "1", "2", "--cores", "2"]
     subprocess.run(job, cwd=project, check=True, capture_output=True)
     monkeypatch.setattr(sweeps, "share_out", lambda *arguments: True)
-    monkeypatch.setattr(stability.Sweep, "_computed", fail)  # the shards are to have done it all
+    monkeypatch.setattr("helpers.stability.sweeps._computed", fail)  # the shards are to have done it all
     assert sweeps.run(request, 2)
     assert {path.name: path.read_bytes() for path in stability.CACHE.glob("*.csv")} == tables
     assert alone.keys() == chunks().keys() and len(alone) == 2 and len(tables) == 2
