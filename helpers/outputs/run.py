@@ -126,22 +126,20 @@ class Run:
         path = self.folder / kind / name
         if not path.is_file():
             raise FileNotFoundError(self._how_to_make(path))
-        for manifest in (self.folder / "manifest").glob(f"{name[:2]}_*.json"):
+        for manifest in manifests(self.folder, name[:2]):
             self._refuse_other_parameters(manifest)
         return path
 
     def _refuse_other_parameters(self, manifest: Path) -> None:
         """Raise ValueError where the notebook of a manifest ran with another value of a parameter of ours."""
-        if manifest.name.endswith(".inputs.json"):
-            return
         theirs = json.loads(manifest.read_text(encoding="utf-8"))["parameters"]
-        for name in theirs.keys() & self.parameters.keys() - {"data_root"}:
+        for name in sorted(theirs.keys() & self.parameters.keys() - {"data_root"}):
             ours = self._portable(self.parameters[name])
             if ours != theirs[name]:
-                both = f"{manifest.stem[:2]} {self.notebook[:2]}"
+                command = self._command(manifest.stem[:2], self.notebook[:2])
                 raise ValueError(
                     f"{manifest.stem} ran with {name}={theirs[name]}, here it is {ours}: run both with the"
-                    f" same, {COMMAND} run {both} -p {name}={ours}"
+                    f" same, {command} -p {name}={ours}"
                 )
 
     def _how_to_make(self, path: Path) -> str:
@@ -149,11 +147,14 @@ class Run:
         writer = next((self.root / "notebooks").glob(f"{path.name[:2]}_*.ipynb"), None)
         if writer is None:
             return f"{path.name} is not there, and no notebook {path.name[:2]} could write it"
-        command = f"{COMMAND} run {writer.stem} --profile {profile} --dataset {shlex.quote(dataset)}"
         return (
             f"{path.name} is not there for profile {profile} and data set {dataset}."
-            f" Notebook {writer.stem} writes it: {command}"
+            f" Notebook {writer.stem} writes it: {self._command(writer.stem)}"
         )
+
+    def _command(self, *notebooks: str) -> str:
+        profile, dataset = self.parameters["profile"], shlex.quote(self.parameters["dataset"])
+        return f"{COMMAND} run {' '.join(notebooks)} --profile {profile} --dataset {dataset}"
 
     def _portable(self, value: object) -> object:
         """Shorten a path of this machine: relative inside the project, its last name outside."""
@@ -164,6 +165,12 @@ class Run:
             return value
         inside = Path(path).is_relative_to(self.root)
         return prefix + (Path(path).relative_to(self.root).as_posix() if inside else Path(path).name)
+
+
+def manifests(folder: Path, number: str = "[0-9]") -> list[Path]:
+    """The manifests of a run's finished notebooks, or of those whose names begin with a number."""
+    found = (folder / "manifest").glob(f"{number}*.json")
+    return sorted(path for path in found if ".inputs" not in path.suffixes)
 
 
 def readable(frame, decimals: int = 2):

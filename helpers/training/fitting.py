@@ -1,14 +1,10 @@
 """A training that is done once: kept under what it rests on, resumed where it was killed."""
 
-import json
 import random
-import re
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,23 +14,13 @@ from helpers import classifiers, outputs
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet, Splits
 from helpers.training.batching import batches, validation_batches
+from helpers.training.keeping import Kept, Trained
 from helpers.training.recipes import Recipe
 
 CACHE = outputs.ROOT / "outputs" / "trainings"
 CHECKPOINT = 20.0  # seconds at least between two checkpoints: a save takes as long as a small epoch
 _last: dict[str, object] = {}  # the model that was compiled last, and for what
 STEPS = 16  # of one call at most: Keras' own work between two calls is a fifth of a small step
-
-
-class Trained(NamedTuple):
-    """A trained model with its history: one row an epoch (epoch, loss, accuracy, val_loss, val_accuracy).
-
-    The history is measured in the recipe's precision.
-    """
-
-    model: keras.Model
-    history: pd.DataFrame
-    seconds: float  # of training, over all interruptions
 
 
 def seed_everything(seed: int) -> None:
@@ -73,14 +59,13 @@ def fit(
     random.seed(seed)  # what Keras' initialisers and dropout draw their seeds from
     np.random.seed(seed)  # noqa: NPY002
     model = build()
-    kept = _Kept(outputs.Store(cache or CACHE), model.name, _key(model, recipe, seed, data, len(train)))
-    steps = len(train) // recipe.batch_size
+    kept = Kept(outputs.Store(cache or CACHE), model.name, _key(model, recipe, seed, data, len(train)))
     if not (trained := kept.finished()):
-        if steps == 0:
+        if len(train) < recipe.batch_size:
             raise ValueError(f"{len(train)} training images do not fill a batch of {recipe.batch_size}")
         with kept.store.held(kept.name):  # another notebook may be training the same
             trained = kept.finished() or _trained(
-                model, train, validation, recipe, seed, steps, kept, title or model.name, alike
+                model, train, validation, recipe, seed, kept, title or model.name, alike
             )
     if path:
         kept.copy(Path(path))
@@ -136,13 +121,12 @@ def _trained(
     validation: ImageSet,
     recipe: Recipe,
     seed: int,
-    steps: int,
-    kept: "_Kept",
+    kept: Kept,
     title: str,
     alike: list,
 ) -> Trained:
     """Train, from the last checkpoint on if there is one, and keep the result."""
-    state = kept.checkpoint()
+    state, steps = kept.checkpoint(), len(train) // recipe.batch_size
     model = state.model if state else _ready(model, recipe, steps, alike)
     rows = state.history.to_dict("records") if state else []
     before = state.seconds if state else 0.0
@@ -217,70 +201,10 @@ def _key(model: keras.Model, recipe: Recipe, seed: int, data: str, count: int) -
     return [classifiers.structure(model), asdict(recipe), seed, data, count, code, tf.__version__]
 
 
-class _Kept:
-    """Where a training lies in the store: its result, and on the way there a checkpoint an epoch."""
-
-    def __init__(self, store: outputs.Store, label: str, key: list):
-        label = re.sub(r"_\d+$", "", label)  # Keras counts models that have no name
-        self.store, self.name = store, f"{label}-{outputs.named(key)}"
-
-    def finished(self) -> Trained | None:
-        return self._read(self.name)
-
-    def checkpoint(self) -> Trained | None:
-        """The last one that is whole."""
-        for path in sorted(self.store.folder.glob(f"{self.name}.epoch-*"), reverse=True):
-            if state := self._read(path.name):
-                return state
-        return None
-
-    def save(self, model: keras.Model, rows: list[dict], seconds: float) -> None:
-        """Keep a checkpoint, then forget those before it."""
-        self._write(f"{self.name}.epoch-{len(rows):04d}", model, rows, seconds, optimizer=True)
-        for path in self.store.folder.glob(f"{self.name}.epoch-*"):
-            if path.name != f"{self.name}.epoch-{len(rows):04d}":
-                self.store.remove(path.name)
-
-    def finish(self, trained: Trained) -> None:
-        rows = trained.history.to_dict("records")
-        self._write(self.name, trained.model, rows, trained.seconds, optimizer=False)
-        for path in self.store.folder.glob(f"{self.name}.epoch-*"):
-            self.store.remove(path.name)
-
-    def copy(self, path: Path) -> None:
-        """Copy the finished model to `path`, unless it is there already."""
-        model = self.store.folder / self.name / "model.keras"
-        if not path.is_file() or outputs.sha256(path) != outputs.sha256(model):
-            with outputs.atomic(path) as partial:
-                shutil.copyfile(model, partial)
-
-    def _write(
-        self, name: str, model: keras.Model, rows: list[dict], seconds: float, *, optimizer: bool
-    ) -> None:
-        self.store.remove(name)  # what is there is damaged, or it would have been read
-        with self.store.make(name) as partial:
-            partial.mkdir()
-            model.save(partial / "model.keras", include_optimizer=optimizer)
-            record = {"model": outputs.sha256(partial / "model.keras"), "seconds": seconds, "history": rows}
-            outputs.write_json(partial / "history.json", record)
-
-    def _read(self, name: str) -> Trained | None:
-        """What was trained; None where it is absent or damaged, so that it is trained anew."""
-        folder = self.store.folder / name
-        try:
-            record = json.loads((folder / "history.json").read_text(encoding="utf-8"))
-            if record["model"] != outputs.sha256(folder / "model.keras"):
-                return None
-        except (OSError, ValueError, KeyError):
-            return None
-        model = keras.models.load_model(folder / "model.keras")
-        return Trained(model, pd.DataFrame(record["history"]), record["seconds"])
-
-
 class _Keeper(keras.callbacks.Callback):
     """Shows the progress, and keeps a checkpoint and the history after every epoch."""
 
-    def __init__(self, kept: _Kept, rows: list[dict], before: float, total: int, title: str):
+    def __init__(self, kept: Kept, rows: list[dict], before: float, total: int, title: str):
         super().__init__()
         self.kept, self.rows, self.before, self.total, self.title = kept, rows, before, total, title
 

@@ -1,0 +1,86 @@
+"""A training in the store: its result, and on the way there a checkpoint."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from helpers import outputs
+from helpers.backend import keras
+
+
+class Trained(NamedTuple):
+    """A trained model with its history: one row an epoch (epoch, loss, accuracy, val_loss, val_accuracy).
+
+    The history is measured in the recipe's precision.
+    """
+
+    model: keras.Model
+    history: pd.DataFrame
+    seconds: float  # of training, over all interruptions
+
+
+class Kept:
+    """Where a training lies in the store: its result, and on the way there a checkpoint an epoch."""
+
+    def __init__(self, store: outputs.Store, label: str, key: list):
+        """label: of the piece, for who looks; key: of all that the training depends on."""
+        label = re.sub(r"_\d+$", "", label)  # Keras counts models that have no name
+        self.store, self.name = store, f"{label}-{outputs.named(key)}"
+
+    def finished(self) -> Trained | None:
+        """The result; None where there is none, or a damaged one."""
+        return self._read(self.name)
+
+    def checkpoint(self) -> Trained | None:
+        """The last one that is whole."""
+        for path in sorted(self.store.folder.glob(f"{self.name}.epoch-*"), reverse=True):
+            if state := self._read(path.name):
+                return state
+        return None
+
+    def save(self, model: keras.Model, rows: list[dict], seconds: float) -> None:
+        """Keep a checkpoint, then forget those before it."""
+        self._write(f"{self.name}.epoch-{len(rows):04d}", model, rows, seconds, optimizer=True)
+        for path in self.store.folder.glob(f"{self.name}.epoch-*"):
+            if path.name != f"{self.name}.epoch-{len(rows):04d}":
+                self.store.remove(path.name)
+
+    def finish(self, trained: Trained) -> None:
+        """Keep the result, then forget the checkpoints."""
+        rows = trained.history.to_dict("records")
+        self._write(self.name, trained.model, rows, trained.seconds, optimizer=False)
+        for path in self.store.folder.glob(f"{self.name}.epoch-*"):
+            self.store.remove(path.name)
+
+    def copy(self, path: Path) -> None:
+        """Copy the finished model to `path`, unless it is there already."""
+        model = self.store.folder / self.name / "model.keras"
+        if not path.is_file() or outputs.sha256(path) != outputs.sha256(model):
+            with outputs.atomic(path) as partial:
+                shutil.copyfile(model, partial)
+
+    def _write(
+        self, name: str, model: keras.Model, rows: list[dict], seconds: float, *, optimizer: bool
+    ) -> None:
+        self.store.remove(name)  # what is there is damaged, or it would have been read
+        with self.store.make(name) as partial:
+            partial.mkdir()
+            model.save(partial / "model.keras", include_optimizer=optimizer)
+            record = {"model": outputs.sha256(partial / "model.keras"), "seconds": seconds, "history": rows}
+            outputs.write_json(partial / "history.json", record)
+
+    def _read(self, name: str) -> Trained | None:
+        """What was trained; None where it is absent or damaged, so that it is trained anew."""
+        folder = self.store.folder / name
+        try:
+            record = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+            if record["model"] != outputs.sha256(folder / "model.keras"):
+                return None
+        except (OSError, ValueError, KeyError):
+            return None
+        model = keras.models.load_model(folder / "model.keras")
+        return Trained(model, pd.DataFrame(record["history"]), record["seconds"])
