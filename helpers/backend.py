@@ -20,6 +20,8 @@ def _silent_stderr() -> Iterator[None]:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
+# On by default with AVX-512 only, but nearly twice as fast without, too.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with _silent_stderr():  # what goes wrong is raised as an exception all the same
     import keras
     import tensorflow as tf

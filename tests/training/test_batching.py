@@ -4,6 +4,7 @@ import numpy as np
 from tiny_sets import squares
 
 from helpers import noise, training
+from helpers.training import batching
 
 SHORT = training.Recipe(epochs=3, batch_size=32)
 TRAIN = squares(96, 0)
@@ -74,3 +75,9 @@ def test_balanced_sampling_draws_the_images_of_a_class_equally_often():
     shown = np.concatenate([images for images, _ in drawn(four, recipe, seed=5)])
     shares = [(shown == image).all((1, 2, 3)).mean() for image in four.images]
     np.testing.assert_allclose(shares, [1 / 2, 1 / 6, 1 / 6, 1 / 6], atol=0.065)
+
+
+def test_no_thread_tunes_the_batches():
+    """Its pauses double, and the end of a training waits for it."""
+    for batches in (training.batches(TRAIN, SHORT, seed=2), batching.validation_batches(TRAIN)):
+        assert batches.options().autotune.enabled is False
