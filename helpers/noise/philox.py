@@ -22,6 +22,7 @@ _VALUES_PER_COUNT = 4  # one step of the counter yields four 32-bit values
 GAUSSIAN, SALT_AND_PEPPER, PERIODIC, MIXTURE, SHOT = range(5)  # of the noise models
 SWEEP = 5  # the unit-normal fields of `stability`
 EVOLUTION = 6  # the evolving noises of `minimum_noise`
+DEGRADATION = 7  # of what restorers are trained on
 STREAMS = 8  # at most: the next copy's begin there
 
 
