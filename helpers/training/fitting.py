@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,14 @@ from tqdm.auto import tqdm
 from helpers import classifiers, outputs
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet, Splits
-from helpers.training.batching import batches, validation_batches
 from helpers.training.keeping import Kept, Trained
 from helpers.training.recipes import Recipe
+from helpers.training.tasks import Classification, Task
 
 CACHE = outputs.ROOT / "outputs" / "trainings"
 CHECKPOINT = 20.0  # seconds at least between two checkpoints: a save takes as long as a small epoch
 _last: dict[str, object] = {}  # the model that was compiled last, and for what
+CLASSIFICATION = Classification()
 STEPS = 16  # of one call at most: Keras' own work between two calls is a fifth of a small step
 
 
@@ -40,32 +41,36 @@ def fit(
     path: Path | None = None,
     cache: Path | None = None,
     title: str | None = None,
+    task: Task = CLASSIFICATION,
 ) -> Trained:
     """Train ``build()`` on an image set by a recipe; the same call a second time loads the result.
 
-    build: function without arguments that returns an uncompiled classifier with logits; train, validation:
-    `datasets.ImageSet`; data: digest of the data, such as `datasets.Splits.digest`; path: where a copy of the
-    finished model goes (.keras); cache: folder of all trainings, `CACHE` by default; title: of the progress
-    bar, the model's name by default.
+    build: function without arguments that returns an uncompiled model, such as a classifier with logits; its
+    weights are where the training starts; train, validation: `datasets.ImageSet`; recipe: of the task; data:
+    digest of the data, such as `datasets.Splits.digest`; path: where a copy of the finished model goes
+    (.keras); cache: folder of all trainings, `CACHE` by default; title: of the progress bar, the model's name
+    by default; task: what is learned.
     The model computes in float32 whatever the recipe's precision, so it serves on any processor.
-    A training is found again by its network, recipe, seed, data and code, in whatever notebook. A checkpoint
-    every `CHECKPOINT` seconds, after an epoch, lets a killed one go on with the same numbers.
-    Returns `Trained`. Raises ValueError where the sets are too small for one batch.
+    A training is found again by its network and first weights, recipe, seed, data and code, in whatever
+    notebook. A checkpoint every `CHECKPOINT` seconds, after an epoch, lets a killed one go on with the same
+    numbers.
+    Returns `Trained`. Raises ValueError where the sets are too small for one batch, and FloatingPointError
+    where the loss is no longer finite; the last checkpoint before that stays.
     """
-    alike = [build, _drawing_apart(recipe), len(train)]
+    alike = [build, task.alike(recipe), len(train)]
     if _last.get("alike") != alike:
         keras.utils.clear_session()  # names of layers count from the start
         seed_everything(seed)  # not for each training: TensorFlow would compile all its functions again
     random.seed(seed)  # what Keras' initialisers and dropout draw their seeds from
     np.random.seed(seed)  # noqa: NPY002
     model = build()
-    kept = Kept(outputs.Store(cache or CACHE), model.name, _key(model, recipe, seed, data, len(train)))
+    kept = Kept(outputs.Store(cache or CACHE), model.name, _key(model, task, recipe, seed, data, len(train)))
     if not (trained := kept.finished()):
         if len(train) < recipe.batch_size:
             raise ValueError(f"{len(train)} training images do not fill a batch of {recipe.batch_size}")
         with kept.store.held(kept.name):  # another notebook may be training the same
             trained = kept.finished() or _trained(
-                model, train, validation, recipe, seed, kept, title or model.name, alike
+                model, train, validation, task, recipe, seed, kept, title or model.name, alike
             )
     if path:
         kept.copy(Path(path))
@@ -79,6 +84,7 @@ def fit_all(
     *,
     seeds: Sequence[int] | Mapping[str, Sequence[int]],
     path: Callable[[str], Path] | None = None,
+    task: Task = CLASSIFICATION,
 ) -> "Trainings":
     """Train by every recipe with every seed; path: of a model's copy, by a name such as ``camera_0``.
 
@@ -95,6 +101,7 @@ def fit_all(
                 data=splits.digest,
                 path=path and path(f"{name}_{number}"),
                 title=f"{name}, training {number + 1} of {len(chosen)}",
+                task=task,
             )
             for number, seed in enumerate(chosen)
         ]
@@ -119,6 +126,7 @@ def _trained(
     model: keras.Model,
     train: ImageSet,
     validation: ImageSet,
+    task: Task,
     recipe: Recipe,
     seed: int,
     kept: Kept,
@@ -127,13 +135,13 @@ def _trained(
 ) -> Trained:
     """Train, from the last checkpoint on if there is one, and keep the result."""
     state, steps = kept.checkpoint(), len(train) // recipe.batch_size
-    model = state.model if state else _ready(model, recipe, steps, alike)
+    model = state.model if state else _ready(model, task, recipe, steps, alike)
     rows = state.history.to_dict("records") if state else []
     before = state.seconds if state else 0.0
     keeper = _Keeper(kept, rows, before, recipe.epochs * steps, title)
     model.fit(
-        batches(train, recipe, seed=seed, first_epoch=len(rows)),
-        validation_data=validation_batches(validation),
+        task.batches(train, recipe, seed=seed, first_epoch=len(rows)),
+        validation_data=task.validation_batches(validation, recipe),
         initial_epoch=len(rows),
         epochs=recipe.epochs,
         steps_per_epoch=steps,
@@ -146,12 +154,12 @@ def _trained(
     return kept.finished()
 
 
-def _ready(model: keras.Model, recipe: Recipe, steps: int, alike: list) -> keras.Model:
+def _ready(model: keras.Model, task: Task, recipe: Recipe, steps: int, alike: list) -> keras.Model:
     """The model compiled for a recipe; with the traced functions of the last one, if that was alike.
 
     To trace and compile a training takes up to eight seconds, as long as a short one itself.
     """
-    fresh = _compiled(model, recipe, steps)
+    fresh = _compiled(model, task, recipe, steps)
     fresh.optimizer.build(fresh.trainable_variables)
     structure = classifiers.structure(fresh)
     if _last.get("alike") != alike or _last["structure"] != structure:
@@ -165,40 +173,19 @@ def _ready(model: keras.Model, recipe: Recipe, steps: int, alike: list) -> keras
     return used
 
 
-def _drawing_apart(recipe: Recipe) -> Recipe:
-    """What of a recipe the compiled training depends on: all but how its batches are drawn."""
-    return replace(recipe, augmentation="none", noise=(), clean=0.0, weakest=0.0, balanced=False)
-
-
-def _compiled(model: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
+def _compiled(model: keras.Model, task: Task, recipe: Recipe, steps: int) -> keras.Model:
     model = classifiers.with_precision(model, recipe.precision)
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
-    optimizer = _optimizer(recipe, steps)
     together = max(count for count in range(1, STEPS + 1) if steps % count == 0)
     options = {"jit_compile": False, "steps_per_execution": together}  # XLA is slower on a CPU
-    model.compile(optimizer, loss, metrics=["accuracy"], **options)
+    model.compile(**task.compiled_with(recipe, steps), **options)
     return model
 
 
-def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    rate = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        warmup = steps if recipe.epochs > 1 else 0
-        rate = keras.optimizers.schedules.CosineDecay(
-            rate / 20 if warmup else rate,
-            recipe.epochs * steps - warmup,
-            warmup_target=rate if warmup else None,
-            warmup_steps=warmup,
-        )
-    if recipe.weight_decay:
-        return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-    return keras.optimizers.Adam(rate)
-
-
-def _key(model: keras.Model, recipe: Recipe, seed: int, data: str, count: int) -> list:
+def _key(model: keras.Model, task: Task, recipe: Recipe, seed: int, data: str, count: int) -> list:
     """Everything that the trained weights depend on."""
-    code = outputs.rests_on(batches, validation_batches, _compiled)
-    return [classifiers.structure(model), asdict(recipe), seed, data, count, code, tf.__version__]
+    start = [classifiers.digest(model), [weight.trainable for weight in model.weights]]
+    code = outputs.rests_on(type(task), _compiled)
+    return [start, asdict(recipe), seed, data, count, code, tf.__version__]
 
 
 class _Keeper(keras.callbacks.Callback):
@@ -220,8 +207,12 @@ class _Keeper(keras.callbacks.Callback):
         self.bar.update(int(self.model.optimizer.iterations) - self.bar.n)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if not np.isfinite(logs["loss"]):
+            raise FloatingPointError(
+                f"{self.title}: loss {logs['loss']} after epoch {epoch + 1}. Take a lower learning rate"
+            )
         self.rows.append({"epoch": epoch + 1} | {name: float(value) for name, value in logs.items()})
-        self.bar.set_postfix({name: f"{logs[name]:.3f}" for name in ("loss", "val_accuracy") if name in logs})
+        self.bar.set_postfix({name: f"{logs[name]:.3f}" for name in logs if name.startswith("val")})
         if time.perf_counter() - self.saved >= CHECKPOINT:
             self.kept.save(self.model, self.rows, self.seconds())
             self.saved = time.perf_counter()

@@ -13,7 +13,7 @@ from helpers.backend import keras
 
 
 class Trained(NamedTuple):
-    """A trained model with its history: one row an epoch (epoch, loss, accuracy, val_loss, val_accuracy).
+    """A trained model with its history: one row an epoch (epoch, loss, val_loss, and the task's metrics).
 
     The history is measured in the recipe's precision.
     """

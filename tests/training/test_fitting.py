@@ -181,7 +181,7 @@ def test_two_processes_train_the_same_thing_once(tmp_path, monkeypatch):
 
     def trained(*args):
         """While this process trains, another one asks for the same."""
-        held = outputs.Store(tmp_path).held(args[5].name)
+        held = outputs.Store(tmp_path).held(args[6].name)
         with pytest.raises(Timeout), held.acquire(blocking=False):
             pass
         beside.append(held)

@@ -1,0 +1,32 @@
+from dataclasses import replace
+
+import pytest
+
+from helpers import training
+from helpers.backend import keras
+
+TASK = training.Classification()
+
+
+def test_the_papers_recipe_is_plain_adam_at_its_rate():
+    optimizer = TASK.compiled_with(training.PAPER, steps=5)["optimizer"]
+    assert type(optimizer) is keras.optimizers.Adam
+    assert float(optimizer.learning_rate) == pytest.approx(0.01)
+    assert training.PAPER.epochs == 10
+    assert (training.PAPER.augmentation, training.PAPER.label_smoothing) == ("none", 0)
+    assert replace(training.PAPER, learning_rate=0.001) == training.NEAREST
+
+
+def test_recipes_that_draw_other_batches_share_a_compiled_training():
+    recipe = training.Recipe()
+    assert TASK.alike(replace(recipe, balanced=True, augmentation="none")) == TASK.alike(recipe)
+    assert TASK.alike(replace(recipe, learning_rate=0.1)) != TASK.alike(recipe)
+
+
+def test_a_cosine_ends_at_zero_and_rises_for_an_epoch_if_there_are_more():
+    for epochs, peak in ((1, 0), (3, 5)):
+        rate = training.cosine(0.2, epochs, steps=5)
+        rates = [float(rate(step)) for step in range(5 * epochs + 1)]
+        assert max(rates) == pytest.approx(0.2)
+        assert rates.index(max(rates)) == peak
+        assert rates[-1] == pytest.approx(0, abs=1e-6)
