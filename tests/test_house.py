@@ -22,7 +22,7 @@ MAY = {
     "training": {"backend", "classifiers", "datasets", "noise", "outputs"},
     "stability": {"backend", "classifiers", "metrics", "noise", "outputs"},
     "minimum_noise": {"backend", "classifiers", "metrics", "noise", "outputs"},
-    "restoration": {"backend", "datasets", "noise", "outputs", "training"},
+    "restoration": {"backend", "classifiers", "datasets", "metrics", "noise", "outputs", "training"},
     "plots": {"metrics"},
     "widgets": {"backend", "classifiers", "metrics", "noise"},
 }

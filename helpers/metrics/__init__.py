@@ -9,13 +9,15 @@ networks err. `thresholds` finds the noise by which a share of the copies has fa
 from helpers.metrics.classes import class_report, confusion, diversity, most_confused, per_class_report
 from helpers.metrics.comparisons import difference_row, holm, paired_test, ratio_row
 from helpers.metrics.images import PEAK, psnr, ssim, strength
-from helpers.metrics.intervals import accuracy_interval, accuracy_row, mean_interval, mean_row
-from helpers.metrics.intervals import median_interval, share_interval, trainings_reach, with_interval
+from helpers.metrics.intervals import accuracy_interval, accuracy_row, crossed_interval, mean_interval
+from helpers.metrics.intervals import mean_row, median_interval, share_interval, trainings_reach
+from helpers.metrics.intervals import with_interval
 from helpers.metrics.thresholds import failure_threshold, failure_threshold_interval, group_failure_threshold
 
 __all__ = [
-    *("PEAK", "accuracy_interval", "accuracy_row", "class_report", "confusion", "difference_row"),
-    *("diversity", "failure_threshold", "failure_threshold_interval", "group_failure_threshold", "holm"),
-    *("mean_interval", "mean_row", "median_interval", "most_confused", "paired_test", "per_class_report"),
-    *("psnr", "ratio_row", "share_interval", "ssim", "strength", "trainings_reach", "with_interval"),
+    *("PEAK", "accuracy_interval", "accuracy_row", "class_report", "confusion", "crossed_interval"),
+    *("difference_row", "diversity", "failure_threshold", "failure_threshold_interval"),
+    *("group_failure_threshold", "holm", "mean_interval", "mean_row", "median_interval", "most_confused"),
+    *("paired_test", "per_class_report", "psnr", "ratio_row", "share_interval", "ssim", "strength"),
+    *("trainings_reach", "with_interval"),
 ]

@@ -123,6 +123,20 @@ def trainings_reach(means: ArrayLike, overlap: float = 1.0, *, level: float = 0.
     )
 
 
+def crossed_interval(
+    values: ArrayLike, groups: Groups = None, **options: float
+) -> tuple[float, float, float]:
+    """Mean of values (S, N) of S trainings on N images, and the ends of an interval that covers both.
+
+    options: as in `mean_interval`.
+    """
+    values = np.atleast_2d(np.asarray(values, float))
+    mean, *ends = mean_interval(values.mean(0), groups, **options)
+    reach = trainings_reach(values.mean(1))
+    low, high = (mean + np.sign(end - mean) * np.hypot(end - mean, reach) for end in ends)
+    return mean, low, high
+
+
 def _both(values: np.ndarray, groups: Groups, interval: Callable, options: dict) -> tuple:
     """Mean and interval by image, and the ends by group: NaN where no group has two images."""
     repeated = groups is not None and len(np.unique(groups)) < len(groups)

@@ -38,26 +38,27 @@ DENSITIES = tuple(
 
 def degradation(
     images: ArrayLike,
+    sigma: ArrayLike = 40.0,
     *,
     seed: int | tf.Tensor,
     indices: ArrayLike | None = None,
     copy: int | tf.Tensor = 0,
-    sigma: float = 40.0,
     densities: Sequence[Density] = DENSITIES,
 ) -> tf.Tensor:
     """Each image gets noise of a density and a strength of its own, clipped to [0, 255].
 
-    sigma: largest standard deviation in grey levels, that of an image is uniform in [0, sigma]; it is the
-    deviation before values are left out. densities: drawn uniformly. A uniform noise of standard deviation s
-    ranges over ±sqrt(3) s. copy: which of the M versions of an image. Other arguments, result and key as in
-    `gaussian`. Raises ValueError without densities, or for a shape that is neither gaussian nor uniform.
+    sigma: largest standard deviation in grey levels, scalar or (N,); that of an image is uniform in
+    [0, sigma] and counts before values are left out. densities: drawn uniformly; a uniform noise of standard
+    deviation s ranges over ±sqrt(3) s. copy: which of the M versions of an image. Other arguments, result
+    and key as in `gaussian`. Raises ValueError without densities, or for another shape than these two.
     """
     unknown = {density.shape for density in densities} - _FOURTH.keys()
     if unknown or not densities:
         raise ValueError(f"densities of shapes {sorted(unknown) or 'none'}: give gaussian or uniform ones")
     images = tf.convert_to_tensor(images)
     keys = philox.keys(images, seed, indices, copy)
-    return _degraded(images, tf.cast(sigma, tf.float32), keys, tuple(densities))
+    sigma = tf.reshape(tf.cast(sigma, tf.float32), (-1, 1))
+    return _degraded(images, sigma, keys, tuple(densities))
 
 
 @tf.function(reduce_retracing=True)

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from helpers.backend import tf
 from helpers.noise import philox
+from helpers.noise.degradations import degradation
 
 
 def gaussian(
@@ -107,7 +108,7 @@ def blur(
     return _blur(tf.convert_to_tensor(images), _per_image(sigma))
 
 
-MODELS = {model.__name__: model for model in (gaussian, periodic, salt_and_pepper, shot, blur)}
+MODELS = {model.__name__: model for model in (gaussian, periodic, salt_and_pepper, shot, blur, degradation)}
 OVERFLOWS = ("clip", "wrap", "cast")
 
 

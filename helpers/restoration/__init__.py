@@ -1,15 +1,22 @@
 """Restorers: images (N, H, W, C) in [0, 255] in, restored images of the same size and range out.
 
-`networks` builds them: L3 to L11 of Aghdam et al. and the network they compare with, each padded, to be used,
-and `unpadded`, to be trained; `fuse` puts one in front of a classifier. `learning` trains them: the paper's
-`Recipe` and this project's.
+`networks` builds them: L3 to L11 of Aghdam et al., the network they compare with, and this project's own,
+`compact`, with `layers` that Keras lacks. Each is padded, to be used, and has an `unpadded` twin, to be
+trained; `fuse` puts one in front of a classifier. `learning` trains them: the paper's recipe and this
+project's. `filters` has the classic ones. `comparison` lets all restore the same degraded images;
+`contraction` asks whether they bring images nearer to each other.
 """
 
+from helpers.restoration.comparison import Restored, compare
+from helpers.restoration.contraction import changes, local_constants, upper_bound
+from helpers.restoration.filters import FILTERS
+from helpers.restoration.layers import Doubled, Halved
 from helpers.restoration.learning import PAPER, Momentum, Recipe, Restoration, fit_all, psnr
-from helpers.restoration.networks import DEPTHS, fuse, has_shortcut, margin, multiply_adds, network, pattern
-from helpers.restoration.networks import srcnn, unpadded
+from helpers.restoration.networks import DEPTHS, compact, fuse, has_shortcut, margin, multiply_adds
+from helpers.restoration.networks import network, pattern, srcnn, unpadded
 
 __all__ = [
-    *("DEPTHS", "PAPER", "Momentum", "Recipe", "Restoration", "fit_all", "fuse", "has_shortcut", "margin"),
-    *("multiply_adds", "network", "pattern", "psnr", "srcnn", "unpadded"),
+    *("DEPTHS", "FILTERS", "PAPER", "Doubled", "Halved", "Momentum", "Recipe", "Restoration", "Restored"),
+    *("changes", "compact", "compare", "fit_all", "fuse", "has_shortcut", "local_constants", "margin"),
+    *("multiply_adds", "network", "pattern", "psnr", "srcnn", "unpadded", "upper_bound"),
 ]

@@ -84,10 +84,10 @@ class Restoration:
         return recipe, self.border
 
     def _pair(self, clean: tf.Tensor, recipe: Recipe, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        options = {"sigma": recipe.sigma, "densities": recipe.densities}
         inner = clean[:, self.border : -self.border] if self.border else clean
         inner = inner[:, :, self.border : -self.border] if self.border else inner
-        return noise.degradation(clean, seed=seed, **options), tf.cast(inner, tf.float32)
+        degraded = noise.degradation(clean, recipe.sigma, seed=seed, densities=recipe.densities)
+        return degraded, tf.cast(inner, tf.float32)
 
 
 @keras.saving.register_keras_serializable("helpers")

@@ -236,3 +236,15 @@ def test_one_training_has_no_reach_and_several_have():
     assert metrics.trainings_reach([0.9]) == 0
     assert metrics.trainings_reach([0.8, 0.9]) == pytest.approx(12.706 * 0.05, rel=1e-3)  # t of one degree
     assert metrics.trainings_reach([0.8, 0.9], overlap=4) == pytest.approx(2 * 12.706 * 0.05, rel=1e-3)
+
+
+def test_an_interval_over_trainings_and_images_covers_both():
+    rng = np.random.default_rng(0)
+    images = rng.normal(30, 2, 200)
+    alike = metrics.crossed_interval(np.stack([images, images]))
+    assert alike == pytest.approx(metrics.mean_interval(images))
+    apart = metrics.crossed_interval(np.stack([images - 1, images + 1]))
+    assert apart[0] == pytest.approx(images.mean())
+    assert apart[1] < alike[1] - 1
+    assert apart[2] > alike[2] + 1
+    assert metrics.crossed_interval(images) == pytest.approx(alike)

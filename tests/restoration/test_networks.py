@@ -36,25 +36,34 @@ def test_the_network_without_a_shortcut():
     assert not restoration.has_shortcut(restorer)
 
 
-@pytest.mark.parametrize("build", [restoration.network, restoration.srcnn])
+def test_the_own_network_begins_as_the_identity_and_costs_a_ninth():
+    restorer = restoration.compact()
+    np.testing.assert_allclose(answered(restorer), IMAGES, atol=1e-3)
+    assert restoration.margin(restorer) == 0
+    # 3x3 convolutions at a quarter of the pixels: 12 to 48, eight of 48, 48 to 12.
+    assert restoration.multiply_adds(restorer) == 9 * (2 * 12 * 48 + 8 * 48 * 48) // 4 == 44_064
+
+
+@pytest.mark.parametrize("build", [restoration.network, restoration.srcnn, restoration.compact])
 def test_restored_images_have_the_size_and_range_of_the_images(build):
     restorer = build()
     for scale in (1, 30):  # of the weights: strong ones leave the range before the clip
-        restorer.set_weights([scale * weight for weight in restorer.get_weights()])
+        restorer.set_weights([scale * weight + 0.01 for weight in restorer.get_weights()])
         restored = answered(restorer)
         assert restored.shape == IMAGES.shape
         assert restored.min() >= 0
         assert restored.max() <= 255
 
 
-@pytest.mark.parametrize("build", [restoration.network, restoration.srcnn])
+@pytest.mark.parametrize("build", [restoration.network, restoration.srcnn, restoration.compact])
 def test_training_and_test_phase_agree_inside_the_border(build):
     """Zeros in the padding cannot reach further than the margin."""
     restorer = build()
     twin, m = restoration.unpadded(restorer), restoration.margin(restorer)
     inner = answered(twin)
     assert inner.shape == (3, 20 - 2 * m, 17 - 2 * m, 3)
-    np.testing.assert_allclose(answered(restorer)[:, m:-m, m:-m], np.clip(inner, 0, 255), atol=0.01)
+    expected = answered(restorer)[:, m : 20 - m, m : 17 - m]
+    np.testing.assert_allclose(expected, np.clip(inner, 0, 255), atol=0.01)
     assert [*map(id, twin.weights)] == [*map(id, restorer.weights)]
 
 

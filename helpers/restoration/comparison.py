@@ -1,0 +1,169 @@
+"""Several restorers on the same degraded images: asked once, read in many ways."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from helpers import classifiers, metrics
+from helpers.backend import keras, tf
+from helpers.datasets import ImageSet
+from helpers.restoration.learning import psnr
+from helpers.restoration.networks import multiply_adds
+
+Restorer = keras.Model | Callable[[np.ndarray], np.ndarray]  # a network, or a filter of whole batches
+BLOCK = 64  # images of a batch: the maps of L11 are wide
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """How near to the clean images restorers came.
+
+    before: noise -> PSNR in dB of the degraded images, (S, N) of S samples of N images; after: (restorer,
+    noise) -> the same of the restored ones, (T, S, N) of its T trainings; ssim_before, ssim_after: of the
+    first sample alone, (N,) and (T, N); costs: restorer -> multiply-adds a pixel, None of filters; groups:
+    (N,) or None.
+    """
+
+    before: dict[str, np.ndarray]
+    after: dict[tuple[str, str], np.ndarray]
+    ssim_before: dict[str, np.ndarray]
+    ssim_after: dict[tuple[str, str], np.ndarray]
+    costs: dict[str, int | None]
+    groups: np.ndarray | None
+
+    def quality(self) -> pd.DataFrame:
+        """A row per noise and restorer: mean PSNR, what it gained, and SSIM.
+
+        Columns noise, restorer, multiply_adds, psnr_before, psnr, low, high (dB), gain, gain_low, gain_high,
+        ssim_before, ssim, images, samples, trainings. Intervals cover images and trainings.
+        """
+        rows = []
+        for (restorer, noise), found in self.after.items():
+            before = self.before[noise]
+            row = {"noise": noise, "restorer": restorer, "multiply_adds": self.costs[restorer]}
+            row |= {"psnr_before": before.mean()} | self._interval("psnr", "", found.mean(1))
+            row |= self._interval("gain", "gain_", (found - before).mean(1))
+            row |= {"ssim_before": self.ssim_before[noise].mean()}
+            row |= {"ssim": self.ssim_after[restorer, noise].mean(), "images": before.shape[1]}
+            rows.append(row | {"samples": len(before), "trainings": len(found)})
+        return pd.DataFrame(rows)
+
+    def hits(self, noise: str, restorers: Sequence[str]) -> pd.DataFrame:
+        """How often each restorer comes first, or among the first two, by PSNR (restoration, Table 2).
+
+        Columns restorer, top_1, top_2 (% of the samples, mean over trainings), samples. Trainings meet by
+        number, as far as all have them.
+        """
+        trainings = min(len(self.after[name, noise]) for name in restorers)
+        found = np.stack([self.after[name, noise][:trainings] for name in restorers])  # (R, T, S, N)
+        places = (-found).argsort(0, kind="stable").argsort(0)
+        return pd.DataFrame(
+            {
+                "restorer": name,
+                "top_1": 100 * (place == 0).mean(),
+                "top_2": 100 * (place < 2).mean(),
+                "samples": place[0].size,
+            }
+            for name, place in zip(restorers, places, strict=True)
+        )
+
+    def lines(self, noise: str, degree: int = 1) -> pd.DataFrame:
+        """PSNR after as a polynomial of the PSNR before, of the first trainings (restoration, Figure 3).
+
+        Columns restorer, and a coefficient of every power, psnr_0 first.
+        """
+        rows, before = [], self.before[noise].ravel()
+        for (restorer, of), found in self.after.items():
+            if of == noise:
+                fitted = np.polynomial.Polynomial.fit(before, found[0].ravel(), degree).convert().coef
+                powers = {f"psnr_{power}": value for power, value in enumerate(fitted)}
+                rows.append({"restorer": restorer} | powers)
+        return pd.DataFrame(rows)
+
+    def gains(self, over: str) -> pd.DataFrame:
+        """What every other restorer has over one, in dB, paired by training, image and sample.
+
+        Columns noise, restorer, over, gain, gain_low, gain_high, images, trainings.
+        """
+        rows = []
+        for (restorer, noise), found in self.after.items():
+            if restorer != over:
+                base = self.after[over, noise]
+                pairs = min(len(found), len(base))
+                steps = (found[:pairs] - base[:pairs]).mean(1)
+                row = {"noise": noise, "restorer": restorer, "over": over}
+                row |= self._interval("gain", "gain_", steps)
+                rows.append(row | {"images": steps.shape[1], "trainings": pairs})
+        return pd.DataFrame(rows)
+
+    def _interval(self, name: str, prefix: str, values: np.ndarray) -> dict[str, float]:
+        names = (name, f"{prefix}low", f"{prefix}high")
+        return dict(zip(names, metrics.crossed_interval(values, self.groups), strict=True))
+
+
+def compare(
+    restorers: Mapping[str, Restorer | Sequence[keras.Model]],
+    images: ImageSet,
+    noises: Mapping[str, Callable[..., tf.Tensor]],
+    *,
+    samples: int = 1,
+    seed: int,
+) -> Restored:
+    """Let every restorer restore the same degraded images.
+
+    restorers: name -> network, several trainings of it, or a filter; noises: name -> a callable
+    ``noise(images, seed=…, indices=…, copy=…)`` such as a `helpers.noise.NoiseSet`; samples: degraded
+    versions of every image, that of image i keyed by (seed, i, sample). Raises ValueError without images.
+    """
+    if not len(images):
+        raise ValueError("no images: restorers need at least one")
+    trained = {name: _callables(restorer) for name, restorer in restorers.items()}
+    shape = (samples, len(images))
+    before = {noise: np.empty(shape, np.float32) for noise in noises}
+    after = {
+        (name, noise): np.empty((len(several), *shape), np.float32)
+        for noise in noises
+        for name, several in trained.items()
+    }
+    ssim_before = {noise: np.empty(shape[1]) for noise in noises}
+    ssim_after = {key: np.empty((len(found), shape[1])) for key, found in after.items()}
+    total = len(noises) * samples * len(images)
+    with tqdm(total=total, desc="restoring", unit="image", delay=1) as bar:
+        for first in range(0, len(images), BLOCK):
+            part = slice(first, first + BLOCK)
+            clean = images.images[part]
+            indices = np.arange(first, first + len(clean))
+            for noise, degrade in noises.items():
+                for sample in range(samples):
+                    noisy = degrade(clean, seed=seed, indices=indices, copy=sample)
+                    before[noise][sample, part] = _psnr(clean, noisy)
+                    if sample == 0:
+                        ssim_before[noise][part] = metrics.ssim(clean, noisy)
+                    for name, several in trained.items():
+                        for number, restore in enumerate(several):
+                            restored = restore(noisy)
+                            after[name, noise][number, sample, part] = _psnr(clean, restored)
+                            if sample == 0:
+                                ssim_after[name, noise][number, part] = metrics.ssim(clean, restored)
+                    bar.update(len(clean))
+    costs = {name: _cost(restorer) for name, restorer in restorers.items()}
+    return Restored(before, after, ssim_before, ssim_after, costs, images.groups)
+
+
+def _callables(restorer: Restorer | Sequence[keras.Model]) -> list[Callable]:
+    if callable(restorer) and not isinstance(restorer, keras.Model):
+        return [restorer]
+    return [classifiers.compiled(model) for model in classifiers.several(restorer)]
+
+
+def _cost(restorer: Restorer | Sequence[keras.Model]) -> int | None:
+    if callable(restorer) and not isinstance(restorer, keras.Model):
+        return None
+    return multiply_adds(classifiers.several(restorer)[0])
+
+
+def _psnr(clean: np.ndarray, images: tf.Tensor) -> np.ndarray:
+    return psnr(tf.cast(clean, tf.float32), tf.cast(images, tf.float32)).numpy()
