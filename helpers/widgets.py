@@ -1,7 +1,7 @@
 """Sliders over what a notebook shows as a static figure first."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import ipywidgets
 import numpy as np
@@ -26,10 +26,19 @@ class _Blitted(ipywidgets.VBox):
     One figure is drawn once; a move of a slider only blits pictures and caption into an `ipywidgets.Image`.
     """
 
-    def __init__(self, shape: tuple[int, ...], titles: Sequence[str], controls: Sequence[ipywidgets.Widget]):
-        """shape: of the pictures (H, W, C); titles: one a picture; controls: what a reader moves."""
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        titles: Sequence[str],
+        controls: Sequence[ipywidgets.Widget],
+        lines: int = 2,
+    ):
+        """shape: of the pictures (H, W, C); titles: one a picture; controls: what a reader moves.
+
+        lines: of the caption.
+        """
         self.picture = ipywidgets.Image(format="png")
-        self._draw_figure(np.zeros(shape, np.uint8), titles)
+        self._draw_figure(np.zeros(shape, np.uint8), titles, lines)
         for control in controls:
             control.observe(lambda _: self._update(), names="value")
         super().__init__([ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"}), self.picture])
@@ -39,16 +48,19 @@ class _Blitted(ipywidgets.VBox):
         """The pictures, in grey levels, and the caption that belong to the sliders now."""
         raise NotImplementedError
 
-    def _draw_figure(self, blank: np.ndarray, titles: Sequence[str]) -> None:
+    def _draw_figure(self, blank: np.ndarray, titles: Sequence[str], lines: int) -> None:
         """Draw once what never changes, and keep it as the background of every later tick."""
-        figure = Figure(figsize=(9, 3.7), dpi=80)
+        height = 3.23 + 0.235 * lines  # inches
+        figure = Figure(figsize=(9, height), dpi=80)
         self._canvas = FigureCanvasAgg(figure)
         self._artists = []
         for axis, title in zip(figure.subplots(1, len(titles)), titles, strict=True):
             axis.set(xticks=[], yticks=[], title=title)
             self._artists.append(axis.imshow(blank, interpolation="nearest", animated=True))
-        figure.subplots_adjust(0.01, 0.16, 0.99, 0.92, wspace=0.05)
-        self._caption = figure.text(0.5, 0.02, "", ha="center", fontsize=11, animated=True)
+        figure.subplots_adjust(0.01, (0.12 + 0.235 * lines) / height, 0.99, 1 - 0.3 / height, wspace=0.05)
+        self._caption = figure.text(
+            0.5, 0.07 / height, "", ha="center", fontsize=11 if lines <= 2 else 9, animated=True
+        )
         self._canvas.draw()
         self._background = self._canvas.copy_from_bbox(figure.bbox)
 
@@ -111,6 +123,48 @@ class NoiseSlider(_Blitted):
             return text
         scores = classifiers.probabilities(self._classifier, noisy)[0]
         return f"{text}\nanswer: {self._class_names[scores.argmax()]} ({scores.max():.0%})"
+
+
+class RestorationSlider(_Blitted):
+    """Noisy image, what a restorer makes of it, and its pattern, with the first answers of classifiers."""
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: Sequence[int] | np.ndarray,
+        class_names: Sequence[str],
+        restorer: keras.Model,
+        classified: Mapping[str, keras.Model],
+    ) -> None:
+        """Show images (N, H, W, 3) in [0, 255]; labels (N,); classified: classifiers with logits, by name."""
+        self._images, self._labels, self._class_names = images, labels, class_names
+        self._restorer, self._classified = restorer, classified
+        self.index = ipywidgets.IntSlider(0, 0, len(images) - 1, description="image")
+        self.kind = ipywidgets.Dropdown(options=list(STRONGEST), description="noise")
+        self.level = ipywidgets.FloatSlider(
+            0.25, min=0, max=1, step=1 / STEPS, description="level", readout=False
+        )
+        titles = ("noisy", "restored", f"pattern + {MIDDLE}")
+        super().__init__(
+            images[0].shape, titles, (self.index, self.kind, self.level), lines=2 + len(classified)
+        )
+
+    def _shown(self) -> tuple[Sequence[np.ndarray], str]:
+        strongest = STRONGEST[self.kind.value]
+        level = self.level.value * REACH * strongest.value
+        clean, numbers = self._images[self.index.value][None], [self.index.value]
+        noisy = noise.MODELS[self.kind.value](clean, level, seed=0, indices=numbers, **strongest.options)
+        restored = classifiers.compiled(self._restorer)(noisy).numpy()
+        before, after = metrics.psnr(clean, noisy)[0], metrics.psnr(clean, restored)[0]
+        true = self._class_names[self._labels[self.index.value]]
+        lines = [f"{self.kind.value} {level:.3g}   PSNR {before:.1f} dB, restored {after:.1f} dB"]
+        lines += [f"true: {true}", *(self._first_five(name, noisy) for name in self._classified)]
+        return (noisy[0], restored[0], MIDDLE + restored[0] - noisy[0]), "\n".join(lines)
+
+    def _first_five(self, name: str, noisy: np.ndarray) -> str:
+        scores = classifiers.probabilities(self._classified[name], noisy)[0]
+        found = scores.argsort()[::-1][:5]
+        return f"{name}: " + ", ".join(f"{self._class_names[k][:18]} {scores[k]:.0%}" for k in found)
 
 
 class BoundarySlider(_Blitted):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import classifiers, minimum_noise, widgets
+from helpers import classifiers, minimum_noise, restoration, widgets
 
 
 @pytest.fixture
@@ -83,3 +83,23 @@ def test_a_walk_starts_at_the_clean_image(walk):
     pictures, _ = walk._shown()
     np.testing.assert_array_equal(pictures[0], pictures[2])
     assert (pictures[1] == 128).all()
+
+
+def test_restoration_shows_what_is_restored_and_the_first_answers_of_both():
+    images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
+    model, restorer = classifiers.cnn_baseline(16, 6), restoration.network(3)
+    both = {"plain": model, "restored": restoration.fuse(restorer, model)}
+    names = ("cat", "dog", "cow", "hen", "pig", "ape")
+    slider = widgets.RestorationSlider(images, np.array([0, 5]), names, restorer, both)
+    text = slider._caption.get_text().split("\n")
+    assert text[0].startswith("gaussian 25")
+    assert text[1] == "true: cat"
+    assert text[2].startswith("plain: ") and text[3].startswith("restored: ")
+    assert text[2].count("%") == 5
+    before = shown(slider)
+    for control, value in (("index", 1), ("kind", "periodic"), ("level", 0.9)):
+        first = getattr(slider, control).value
+        getattr(slider, control).value = value
+        assert not np.array_equal(shown(slider), before)
+        getattr(slider, control).value = first
+        np.testing.assert_array_equal(shown(slider), before)

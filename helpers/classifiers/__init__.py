@@ -2,8 +2,8 @@
 
 `networks` builds them: the papers' and this project's own. `combined` makes one of several (`ensemble`) or
 puts a filter in front (`smoothed`). `forward` asks one, in compiled batches; `comparison` asks many about
-many noise sets, and reads the `Answers` in many ways. `layers` has what Keras lacks, and the precision they
-compute in; `files` loads somebody's own model safely and tells whether it fits.
+many noise sets, and reads the `Answers` in many ways, `ranks` in two more. `layers` has what Keras lacks, and
+the precision they compute in; `files` loads somebody's own model safely and tells whether it fits.
 """
 
 from helpers.classifiers.combined import Ensembles, ensemble, logits_of, smoothed
@@ -14,11 +14,12 @@ from helpers.classifiers.layers import PRECISIONS, ColourConvolution, FusedNorma
 from helpers.classifiers.layers import with_precision
 from helpers.classifiers.networks import PAPER_NETWORKS, aghdam, cifar_quick, cnn_baseline, compact, lenet
 from helpers.classifiers.networks import paper_network
+from helpers.classifiers.ranks import exchanges, top_hits
 
 __all__ = [
     *("CLEAN", "PAPER_NETWORKS", "PRECISIONS", "Answers", "ColourConvolution", "Ensembles"),
     *("FusedNormalization", "Models", "aghdam", "answers", "best_filter", "check", "cifar_quick"),
-    *("cnn_baseline", "compact", "compiled", "digest", "ensemble", "lenet", "load", "logits", "logits_of"),
-    *("paper_network", "precision_here", "predictions", "probabilities", "several", "smoothed", "structure"),
-    *("with_logits", "with_precision"),
+    *("cnn_baseline", "compact", "compiled", "digest", "ensemble", "exchanges", "lenet", "load", "logits"),
+    *("logits_of", "paper_network", "precision_here", "predictions", "probabilities", "several", "smoothed"),
+    *("structure", "top_hits", "with_logits", "with_precision"),
 ]

@@ -45,7 +45,7 @@ def predictions(model: keras.Model, images: np.ndarray | tf.Tensor, **options: o
     return logits(model, images, **options).argmax(1)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def compiled(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """The forward pass, float32 images (N, H, W, C) to logits, as one function, traced once for all calls."""
     images = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)

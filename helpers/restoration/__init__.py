@@ -7,16 +7,17 @@ project's. `filters` has the classic ones. `comparison` lets all restore the sam
 `contraction` asks whether they bring images nearer to each other.
 """
 
-from helpers.restoration.comparison import Restored, compare
-from helpers.restoration.contraction import changes, local_constants, upper_bound
+from helpers.restoration.comparison import Restored, compare, examples
+from helpers.restoration.contraction import changes, constants, local_constants, upper_bound
 from helpers.restoration.filters import FILTERS
 from helpers.restoration.layers import Doubled, Halved
-from helpers.restoration.learning import PAPER, Momentum, Recipe, Restoration, fit_all, psnr
+from helpers.restoration.learning import PAPER, Momentum, Recipe, Restoration, fine_tune, fit_all, psnr
 from helpers.restoration.networks import DEPTHS, compact, fuse, has_shortcut, margin, multiply_adds
-from helpers.restoration.networks import network, pattern, srcnn, unpadded
+from helpers.restoration.networks import network, pattern, sizes, srcnn, unpadded
 
 __all__ = [
     *("DEPTHS", "FILTERS", "PAPER", "Doubled", "Halved", "Momentum", "Recipe", "Restoration", "Restored"),
-    *("changes", "compact", "compare", "fit_all", "fuse", "has_shortcut", "local_constants", "margin"),
-    *("multiply_adds", "network", "pattern", "psnr", "srcnn", "unpadded", "upper_bound"),
+    *("changes", "compact", "compare", "constants", "examples", "fine_tune", "fit_all", "fuse"),
+    *("has_shortcut", "local_constants", "margin", "multiply_adds", "network", "pattern", "psnr", "sizes"),
+    *("srcnn", "unpadded", "upper_bound"),
 ]

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from helpers import classifiers, metrics
+from helpers import classifiers, metrics, outputs
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet
 from helpers.restoration.learning import psnr
-from helpers.restoration.networks import multiply_adds
+from helpers.restoration.networks import multiply_adds, pattern
 
 Restorer = keras.Model | Callable[[np.ndarray], np.ndarray]  # a network, or a filter of whole batches
 BLOCK = 64  # images of a batch: the maps of L11 are wide
@@ -51,16 +51,17 @@ class Restored:
             rows.append(row | {"samples": len(before), "trainings": len(found)})
         return pd.DataFrame(rows)
 
-    def hits(self, noise: str, restorers: Sequence[str]) -> pd.DataFrame:
+    def hits(self, noise: str, restorers: Sequence[str], published: str | None = None) -> pd.DataFrame:
         """How often each restorer comes first, or among the first two, by PSNR (restoration, Table 2).
 
-        Columns restorer, top_1, top_2 (% of the samples, mean over trainings), samples. Trainings meet by
-        number, as far as all have them.
+        published: a table of `data/published` with counts top_1 and top_2. Columns restorer, top_1, top_2 (%
+        of the samples, mean over trainings), samples, and the published shares. Trainings meet by number, as
+        far as all have them.
         """
         trainings = min(len(self.after[name, noise]) for name in restorers)
         found = np.stack([self.after[name, noise][:trainings] for name in restorers])  # (R, T, S, N)
         places = (-found).argsort(0, kind="stable").argsort(0)
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "restorer": name,
                 "top_1": 100 * (place == 0).mean(),
@@ -69,6 +70,11 @@ class Restored:
             }
             for name, place in zip(restorers, places, strict=True)
         )
+        if published is None:
+            return table
+        printed = outputs.published(published).set_index("restorer")
+        printed = (100 * printed / printed["top_1"].sum()).add_prefix("published_")
+        return table.merge(printed.reset_index(), "left", on="restorer")
 
     def lines(self, noise: str, degree: int = 1) -> pd.DataFrame:
         """PSNR after as a polynomial of the PSNR before, of the first trainings (restoration, Figure 3).
@@ -151,6 +157,21 @@ def compare(
                     bar.update(len(clean))
     costs = {name: _cost(restorer) for name, restorer in restorers.items()}
     return Restored(before, after, ssim_before, ssim_after, costs, images.groups)
+
+
+def examples(
+    restorer: keras.Model, clean: np.ndarray, noises: Sequence[Callable[..., tf.Tensor]], *, seed: int
+) -> tuple[np.ndarray, ...]:
+    """What `plots.restored` shows: each image under a noise of its own, the pattern, and the restored image.
+
+    clean: (N, H, W, C) in [0, 255]; noises: N of them. Returns clean, noisy, patterns, restored and pairs of
+    PSNR in dB.
+    """
+    pairs = enumerate(zip(clean, noises, strict=True))
+    noisy = np.concatenate([degrade(image[None], seed=seed, indices=[k]) for k, (image, degrade) in pairs])
+    patterns, restored = pattern(restorer)(noisy).numpy(), classifiers.compiled(restorer)(noisy).numpy()
+    quality = [*zip(_psnr(clean, noisy), _psnr(clean, restored), strict=True)]
+    return clean, noisy, patterns, restored, quality
 
 
 def _callables(restorer: Restorer | Sequence[keras.Model]) -> list[Callable]:

@@ -1,15 +1,15 @@
 """Does a restorer bring images nearer to each other? Its Lipschitz constant from below and from above."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from helpers import classifiers, noise
 from helpers.backend import keras, tf
-from helpers.restoration.networks import PATTERN, has_shortcut, margin
+from helpers.restoration.networks import convolutions, has_shortcut, margin
 
-STEPS = 30  # of a power iteration
+STEPS = 20  # of a power iteration
 
 
 def changes(restorer: keras.Model, images: np.ndarray, sigmas: Sequence[float], *, seed: int) -> pd.DataFrame:
@@ -54,24 +54,43 @@ def local_constants(
     return factor.numpy()
 
 
-def upper_bound(restorer: keras.Model, image_size: int, *, seed: int = 0, steps: int = STEPS) -> float:
+def upper_bound(restorer: keras.Model, image_size: int, *, seed: int = 0, steps: int = 5 * STEPS) -> float:
     """A Lipschitz constant that holds for all images of a size: product of the norms of all convolutions.
 
     Each norm by power iteration on maps as large as those of the network; the activations are at most 1. A
     shortcut adds 1. Raises ValueError where the convolutions are no chain.
     """
     size, bound = image_size + 2 * margin(restorer), 1.0
-    for layer in restorer.get_layer(PATTERN).layers:
-        if isinstance(layer, keras.layers.Conv2D) and layer.padding == "valid":
-            bound *= _norm_of(layer.kernel, size, seed, steps)
-            size -= layer.kernel_size[0] - 1
-        elif isinstance(layer, keras.layers.Conv2D | keras.layers.Add):
+    for layer in convolutions(restorer):
+        if layer.padding != "valid":
             raise ValueError(f"{restorer.name} is no chain of 'valid' convolutions: no bound for it")
+        bound *= _norm_of(layer.kernel, size, seed, steps)
+        size -= layer.kernel_size[0] - 1
     return bound + (1.0 if has_shortcut(restorer) else 0.0)
 
 
+def constants(
+    restorers: Mapping[str, keras.Model], images: np.ndarray, sigmas: Sequence[float], *, seed: int
+) -> pd.DataFrame:
+    """What is known of each restorer's Lipschitz constant, a row each.
+
+    images: square ones, (N, H, H, C). Columns restorer, random (largest ratio of `changes`), local_median and
+    local (median and largest of `local_constants`), share (% of the images above 1), bound (`upper_bound`;
+    NaN where there is none), images. The constant lies between local and bound.
+    """
+    rows = []
+    for name, restorer in restorers.items():
+        local = local_constants(restorer, images, seed=seed)
+        row = {"restorer": name, "random": changes(restorer, images, sigmas, seed=seed)["ratio"].max()}
+        row |= {"local_median": np.median(local), "local": local.max(), "share": 100 * (local > 1).mean()}
+        chain = all(layer.padding == "valid" for layer in convolutions(restorer))
+        bound = upper_bound(restorer, images.shape[1], seed=seed) if chain else np.nan
+        rows.append(row | {"bound": bound, "images": len(images)})
+    return pd.DataFrame(rows)
+
+
 def _power_step(restorer: keras.Model):
-    @tf.function(autograph=False)
+    # Not compiled: TensorFlow's optimiser of graphs complains about this mixture of both directions.
     def step(images: tf.Tensor, direction: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """J' J direction, normalised for each image, and the length of J direction."""
         direction = _normalised(direction)

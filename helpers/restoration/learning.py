@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from helpers import noise, outputs, training
+from helpers import classifiers, noise, outputs, training
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet, Splits
-from helpers.restoration.networks import margin, unpadded
+from helpers.restoration.networks import fuse, margin, unpadded
 
 ops = keras.ops
 
@@ -144,6 +144,67 @@ def fit_all(
             with outputs.atomic(path(f"{name}_{number}")) as partial_file:
                 each.model.save(partial_file)
     return found
+
+
+def fine_tune(
+    trained: Sequence[keras.Model],
+    recipe: training.Recipe,
+    splits: Splits,
+    *,
+    seeds: Sequence[int],
+    restorers: Sequence[keras.Model] = (),
+    joint: bool = False,
+    path: Callable[[str], Path] | None = None,
+    name: str = "fine-tuned",
+) -> list[training.Trained]:
+    """Train a copy of every classifier on, alone or behind a copy of a restorer, with one seed each.
+
+    trained: classifiers; recipe: of the fine-tuning, with noise; restorers: for classifier k the k-th, from
+    the first again where there are fewer; joint: they learn too, else they are frozen (section 4.2); path: of
+    the models, by a name such as ``restored_0``; name: of them, and of the progress bar. Errors as in `fuse`
+    and `training.fit`.
+    """
+    found = []
+    for number, (classifier, seed) in enumerate(zip(trained, seeds, strict=True)):
+        start = _Start(classifier, restorers[number % len(restorers)] if restorers else None, joint)
+        found.append(
+            training.fit(
+                *(start, splits.train, splits.validation, recipe),
+                seed=seed,
+                data=splits.digest,
+                path=path and path(f"{name}_{number}"),
+                title=f"{name}, training {number + 1} of {len(trained)}",
+            )
+        )
+    return found
+
+
+class _Start:
+    """Builds a copy of a classifier, perhaps behind one of a restorer; equal layers are compiled once."""
+
+    def __init__(self, classifier: keras.Model, restorer: keras.Model | None, joint: bool):
+        self.classifier, self.restorer, self.joint = classifier, restorer, joint
+        self.layers = [part and classifiers.structure(part) for part in (classifier, restorer)]
+
+    def __call__(self) -> keras.Model:
+        if self.restorer is None:
+            return _copy(self.classifier)
+        restorer = _copy(self.restorer)
+        fused = fuse(restorer, _copy(self.classifier))
+        restorer.trainable = self.joint
+        return fused
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Start) and (self.layers, self.joint) == (other.layers, other.joint)
+
+    def __hash__(self) -> int:
+        return hash((*self.layers, self.joint))
+
+
+def _copy(model: keras.Model) -> keras.Model:
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def _twin(build: Callable[[], keras.Model]) -> keras.Model:

@@ -1,9 +1,10 @@
 """Restoration networks: images in [0, 255] in, restored images in [0, 255] of the same size out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from helpers.backend import keras
 from helpers.restoration.layers import Doubled, Halved
@@ -52,8 +53,8 @@ def compact(width: int = 48, blocks: int = 4, channels: int = 3) -> keras.Model:
         inner = convolved(width)(convolved(width, activation="relu")(maps))
         maps = layers.Add()([maps, inner])
     parts = convolved(4 * channels, kernel_initializer="zeros")(maps)  # at first the identity
-    convolutions = keras.Model(images, Doubled()(parts, images), name=PATTERN)
-    return _restorer(convolutions, "compact", shortcut=True)
+    stack = keras.Model(images, Doubled()(parts, images), name=PATTERN)
+    return _restorer(stack, "compact", shortcut=True)
 
 
 def unpadded(restorer: keras.Model) -> keras.Model:
@@ -92,9 +93,25 @@ def has_shortcut(restorer: keras.Model) -> bool:
 
 def multiply_adds(restorer: keras.Model) -> int:
     """Multiply-adds a pixel of the image, of all convolutions: 396,352 of L11."""
-    convolutions = restorer.get_layer(PATTERN)
-    whole = sum(int(np.prod(layer.kernel.shape)) for layer in _convolutions(convolutions))
-    return whole // 4 if any(isinstance(layer, Halved) for layer in convolutions.layers) else whole
+    whole = sum(int(np.prod(layer.kernel.shape)) for layer in convolutions(restorer))
+    halved = any(isinstance(layer, Halved) for layer in restorer.get_layer(PATTERN).layers)
+    return whole // 4 if halved else whole
+
+
+def convolutions(restorer: keras.Model) -> list[keras.layers.Layer]:
+    """The convolutions of a restorer, in their order."""
+    return _convolutions(restorer.get_layer(PATTERN))
+
+
+def sizes(builds: Mapping[str, Callable[[], keras.Model]]) -> pd.DataFrame:
+    """A row each: restorer, parameters, multiply_adds (a pixel), share (of L11's), margin (pixels)."""
+    whole, rows = multiply_adds(network(11)), []
+    for name, build in builds.items():
+        restorer = build()
+        row = {"restorer": name, "parameters": restorer.count_params()}
+        row |= {"multiply_adds": multiply_adds(restorer), "share": multiply_adds(restorer) / whole}
+        rows.append(row | {"margin": margin(restorer)})
+    return pd.DataFrame(rows)
 
 
 def fuse(restorer: keras.Model, classifier: keras.Model) -> keras.Model:
@@ -108,13 +125,17 @@ def fuse(restorer: keras.Model, classifier: keras.Model) -> keras.Model:
         raise ValueError(f"the classifier takes images {taken}, the restorer returns {given}: no fit")
     restorer.trainable = False
     images = keras.Input(taken)
-    return keras.Model(images, classifier(restorer(images)), name=f"{restorer.name}_{classifier.name}")
+    first, second = (  # renamed, because a model refuses two layers of one name
+        keras.Model(part.inputs[0], part.outputs[0], name=name)
+        for name, part in (("restorer", restorer), ("classifier", classifier))
+    )
+    return keras.Model(images, second(first(images)), name=f"{restorer.name}_{classifier.name}")
 
 
-def _restorer(convolutions: keras.Model, name: str, *, shortcut: bool) -> keras.Model:
-    images = keras.Input(convolutions.input_shape[1:])
+def _restorer(stack: keras.Model, name: str, *, shortcut: bool) -> keras.Model:
+    images = keras.Input(stack.input_shape[1:])
     scaled = layers.Rescaling(1 / 255)(images)
-    restored = _padded(convolutions, scaled)
+    restored = _padded(stack, scaled)
     if shortcut:
         restored = layers.Add()([scaled, restored])
     clip = layers.ReLU(max_value=255.0)  # to [0, 255]
@@ -135,15 +156,15 @@ def _stack(
     return keras.Sequential([*stack, layers.Conv2D(widths[-1], sizes[-1], activation=last)], name=PATTERN)
 
 
-def _padded(convolutions: keras.Model, scaled: keras.KerasTensor) -> keras.KerasTensor:
+def _padded(stack: keras.Model, scaled: keras.KerasTensor) -> keras.KerasTensor:
     """What the convolutions compute for images of which the border was padded with zeros, once."""
-    return convolutions(layers.ZeroPadding2D(_taken(convolutions))(scaled))
+    return stack(layers.ZeroPadding2D(_taken(stack))(scaled))
 
 
-def _taken(convolutions: keras.Model) -> int:
-    valid = (layer for layer in _convolutions(convolutions) if layer.padding == "valid")
+def _taken(stack: keras.Model) -> int:
+    valid = (layer for layer in _convolutions(stack) if layer.padding == "valid")
     return sum(layer.kernel_size[0] // 2 for layer in valid)
 
 
-def _convolutions(convolutions: keras.Model) -> list[keras.layers.Layer]:
-    return [layer for layer in convolutions.layers if isinstance(layer, layers.Conv2D)]
+def _convolutions(stack: keras.Model) -> list[keras.layers.Layer]:
+    return [layer for layer in stack.layers if isinstance(layer, layers.Conv2D)]

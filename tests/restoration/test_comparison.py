@@ -77,6 +77,25 @@ def test_gains_are_paired(found):
     assert row["gain_low"] < row["gain"] < row["gain_high"]
 
 
+def test_shares_of_the_paper_stand_beside_its_restorers():
+    restorers = {"l3": scaled(1.0), "mine": scaled(0.9)}
+    found = restoration.compare(restorers, IMAGES, {"gaussian": NOISES["gaussian"]}, seed=3)
+    hits = found.hits("gaussian", [*restorers], "aghdam_restoration_table_2").set_index("restorer")
+    assert hits.loc["l3", "published_top_1"] == pytest.approx(100 * 39548 / 189450)
+    assert np.isnan(hits.loc["mine", "published_top_1"])
+
+
+def test_examples_add_their_pattern():
+    restorer = restoration.network(3)
+    clean = IMAGES.images[:2]
+    noises = [noise.NoiseSet("gaussian", "max", sigma) for sigma in (5, 40)]
+    same, noisy, patterns, restored, quality = restoration.examples(restorer, clean, noises, seed=3)
+    assert same is clean
+    np.testing.assert_array_equal(noisy[1:], noises[1](clean[1:], seed=3, indices=[1]))
+    np.testing.assert_allclose(restored, np.clip(noisy + patterns, 0, 255), atol=1e-2)
+    np.testing.assert_allclose([after for _, after in quality], metrics.psnr(clean, restored), rtol=1e-4)
+
+
 def test_no_images_are_refused():
     with pytest.raises(ValueError, match="no images"):
         restoration.compare({"same": scaled(1.0)}, IMAGES.subset(slice(0)), NOISES, seed=0)

@@ -54,3 +54,13 @@ def test_a_network_with_branches_has_no_bound():
     with pytest.raises(ValueError, match="no chain"):
         restoration.upper_bound(restoration.compact(), 12)
     assert restoration.local_constants(restoration.compact(), IMAGES, seed=0) == pytest.approx(1, rel=1e-3)
+
+
+def test_the_table_of_constants():
+    restorers = {"same": with_kernels(restoration.network(3), (0, 0, 0)), "compact": restoration.compact()}
+    table = restoration.constants(restorers, IMAGES, (1, 5), seed=0).set_index("restorer")
+    same = table.loc["same"]
+    for name in ("random", "local_median", "local", "bound"):
+        assert same[name] == pytest.approx(1, rel=1e-3)
+    assert np.isnan(table.loc["compact", "bound"])
+    assert (table["images"] == 4).all()

@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from helpers import datasets, noise, restoration, training
+from helpers import classifiers, datasets, noise, restoration, training
 from helpers.backend import keras, tf
 from helpers.training import fitting
 
@@ -145,3 +145,48 @@ def test_starting_from_other_weights_is_another_training():
         model.set_weights([np.full_like(weight, start / 100) for weight in model.get_weights()])
         found.append(training.fit(lambda m=model: m, TRAIN, VALIDATION, SHORT, **options).model)
     assert not np.array_equal(found[0].get_weights()[0], found[1].get_weights()[0])
+
+
+def classifier(seed):
+    keras.utils.set_random_seed(seed)
+    return classifiers.cnn_baseline(16, 2)
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_fine_tuning_behind_a_restorer_leaves_the_given_ones_alone(joint, tmp_path):
+    recipe = training.Recipe(epochs=1, batch_size=8, augmentation="none")
+    keras.utils.set_random_seed(0)
+    restorer, trained = l3(), [classifier(1), classifier(2)]
+    before = [model.get_weights() for model in (restorer, *trained)]
+    found = restoration.fine_tune(
+        trained,
+        recipe,
+        replace(SPLITS, train=two_classes(TRAIN), validation=two_classes(VALIDATION)),
+        seeds=(0, 1),
+        restorers=[restorer],
+        joint=joint,
+        path=lambda name: tmp_path / f"{name}.keras",
+        name="fused",
+    )
+    for model, weights in zip((restorer, *trained), before, strict=True):
+        for one, other in zip(model.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert {path.name for path in tmp_path.glob("*.keras")} == {"fused_0.keras", "fused_1.keras"}
+    for each, start in zip(found, trained, strict=True):
+        inside, behind = (each.model.get_layer(name) for name in ("restorer", "classifier"))
+        same = [np.array_equal(a, b) for a, b in zip(inside.get_weights(), before[0], strict=True)]
+        assert all(same) != joint
+        assert not np.array_equal(behind.get_weights()[0], start.get_weights()[0])
+
+
+def test_fine_tuning_alone_starts_from_the_given_weights():
+    recipe = training.Recipe(epochs=1, batch_size=8, augmentation="none", learning_rate=1e-9)
+    splits = replace(SPLITS, train=two_classes(TRAIN), validation=two_classes(VALIDATION))
+    (found,) = restoration.fine_tune([classifier(3)], recipe, splits, seeds=(0,))
+    for one, other in zip(found.model.get_weights(), classifier(3).get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def two_classes(images):
+    labels = np.arange(len(images)) % 2
+    return replace(images, labels=labels, class_names=("even", "odd"))

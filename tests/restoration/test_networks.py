@@ -107,3 +107,10 @@ def test_what_does_not_fit_is_refused():
     grey = restoration.network(3, channels=1)
     with pytest.raises(ValueError, match=r"\(16, 16, 3\).*\(None, None, 1\)"):
         restoration.fuse(grey, classifiers.cnn_baseline(16, 4))
+
+
+def test_the_table_of_sizes():
+    table = restoration.sizes({"l11": restoration.network, "compact": restoration.compact})
+    table = table.set_index("restorer")
+    assert table.loc["l11"].tolist() == [397_411, 396_352, 1, 6]
+    assert table.loc["compact", "share"] == pytest.approx(44_064 / 396_352)

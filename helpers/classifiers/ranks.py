@@ -1,0 +1,57 @@
+"""How near the truth is when it is not first, and what a change of the classifier mends and breaks."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from helpers import metrics, outputs
+from helpers.classifiers.comparison import Answers, Models, several
+from helpers.classifiers.forward import logits
+
+
+def top_hits(
+    networks: Mapping[str, Models],
+    images,
+    counts: Sequence[int] = (1, 2, 5),
+    published: str | None = None,
+) -> pd.DataFrame:
+    """Share of images whose class is among the first answers (restoration, Table 3).
+
+    networks: name -> classifier, or several trainings; images: `datasets.ImageSet`; published: a table of
+    `data/published` with columns network, top, published. Columns network, top, those of
+    `metrics.accuracy_row`, published where a table is named.
+    """
+    rows = []
+    for network, models in networks.items():
+        places = np.array([_places(logits(model, images.images), images.labels) for model in several(models)])
+        for top in counts:
+            found = metrics.accuracy_row(places < top, images.groups)
+            rows.append({"network": network, "top": top} | found)
+    table = pd.DataFrame(rows)
+    if published is None:
+        return table
+    return table.merge(outputs.published(published), "left", on=["network", "top"])
+
+
+def exchanges(answers: Answers, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """Which images one classifier has right and another wrong, a row a pair, noise set and training.
+
+    pairs: (model, over). Columns model, over, noise, training, rescued and broken (images that the first
+    alone, the second alone has right), images, p (McNemar's exact test), p_holm over the table.
+    """
+    rows = []
+    for model, over in pairs:
+        for noise in answers.sets:
+            right = zip(answers.right(model, noise), answers.right(over, noise), strict=False)
+            for training, (one, other) in enumerate(right):
+                row = {"model": model, "over": over, "noise": noise, "training": training}
+                row |= {"rescued": int((one & ~other).sum()), "broken": int((other & ~one).sum())}
+                rows.append(row | {"images": one.size, "p": metrics.paired_test(one, other)})
+    table = pd.DataFrame(rows)
+    return table.assign(p_holm=metrics.holm(table["p"]))
+
+
+def _places(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How many classes come before the true one, (N,)."""
+    return (scores > np.take_along_axis(scores, labels[:, None], 1)).sum(1)

@@ -1,0 +1,45 @@
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_sets import squares
+
+from helpers import classifiers, outputs
+from helpers.backend import keras
+
+IMAGES = squares(30, 0)
+
+
+def constant(scores):
+    """A classifier that answers the same to every image."""
+    images = keras.Input((16, 16, 3))
+    flat = keras.layers.GlobalAveragePooling2D()(images)
+    model = keras.Model(images, keras.layers.Dense(3)(flat))
+    model.set_weights([np.zeros((3, 3), np.float32), np.array(scores, np.float32)])
+    return model
+
+
+def test_the_first_answers_are_counted(monkeypatch):
+    printed = pd.DataFrame({"network": ["one"], "top": [2], "published": [99.0]})
+    monkeypatch.setattr(outputs, "published", lambda name: printed)
+    networks = {"one": constant([3, 2, 1]), "two": [constant([3, 2, 1]), constant([1, 2, 3])]}
+    table = classifiers.top_hits(networks, IMAGES, (1, 2, 3), "some_table").set_index(["network", "top"])
+    shares = [(IMAGES.labels < top).mean() * 100 for top in (1, 2, 3)]
+    np.testing.assert_allclose(table.loc["one", "accuracy"], shares)
+    assert table.loc[("two", 1), "trainings"] == 2
+    assert table.loc[("two", 2), "accuracy"] == pytest.approx(
+        50 * ((IMAGES.labels < 2).mean() + (IMAGES.labels > 0).mean())
+    )
+    assert table["published"].dropna().to_dict() == {("one", 2): 99.0}
+
+
+def test_rescued_and_broken_images_are_counted_for_every_training():
+    models = {
+        "old": [constant([1, 0, 0]), constant([1, 0, 0])],
+        "new": [constant([0, 1, 0]), constant([1, 0, 0])],
+    }
+    answers = classifiers.answers(models, IMAGES)
+    table = classifiers.exchanges(answers, [("new", "old")])
+    assert table["rescued"].tolist() == [(IMAGES.labels == 1).sum(), 0]
+    assert table["broken"].tolist() == [(IMAGES.labels == 0).sum(), 0]
+    assert table["p"].tolist() == [1, 1]
+    assert (table["images"] == 30).all()
