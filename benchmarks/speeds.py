@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from skimage.util import random_noise
 
-from helpers import classifiers, datasets, minimum_noise, noise, stability, training, widgets
+from helpers import classifiers, datasets, minimum_noise, noise, restoration, stability, training, widgets
 from helpers.backend import keras, tf
 from helpers.minimum_noise import evolution, oracle
 from helpers.stability import sweeps
@@ -35,6 +35,8 @@ def findings(data_root: str, images: int = 4096) -> Iterator[tuple[str, str]]:
     yield "sweep, aghdam", _sweep(classifiers.aghdam(48, 43), images, _share(images, 4096))
     for build in (classifiers.compact, classifiers.aghdam):
         yield f"{build.__name__}, bfloat16", _bfloat16(build(48, 43), _share(images, 512))
+    yield "restoring, compact", _restoring(restoration.compact(), min(images, 64), _share(images, 204))
+    yield "restoring, l11", _restoring(restoration.network(), min(images, 64), _share(images, 1024))
     yield "augmentation", _augmentation(images)
     yield "paper's search", _evolution(model, grey[: _share(images, 64)])
     yield "search", _search(model, grey[: _share(images, 64)])
@@ -77,6 +79,19 @@ def _sweep(model: keras.Model, images: int, copies: int) -> str:
 
 def _beside_forward(work: int, swept: np.ndarray, bare: np.ndarray) -> str:
     return f"{work / np.median(swept):,.0f} images/s, {np.median(bare / swept):.2f} of bare forward"
+
+
+def _restoring(restorer: keras.Model, images: int, samples: int) -> str:
+    """Degraded samples of a block of images, restored and measured, beside bare forward passes."""
+    grey, nothing = _grey(images, 48), np.zeros(images, int)
+    block = datasets.ImageSet(grey, nothing, nothing, ("none",), np.full((images, 2), 48))
+    given = ({restorer.name: restorer}, block, {"degradation": noise.degradation})
+    restored, bare = _rounds(
+        lambda: _quietly(restoration.compare, *given, samples=samples, seed=0),
+        lambda: _forward(restorer, grey, samples),
+    )
+    cost = f"{restoration.multiply_adds(restorer):,} multiply-adds a pixel"
+    return f"{_beside_forward(images * samples, restored, bare)}, {cost}"
 
 
 def _bfloat16(model: keras.Model, steps: int) -> str:
