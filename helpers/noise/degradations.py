@@ -58,35 +58,27 @@ def degradation(
     images = tf.convert_to_tensor(images)
     keys = philox.keys(images, seed, indices, copy)
     sigma = tf.reshape(tf.cast(sigma, tf.float32), (-1, 1))
-    return _degraded(images, sigma, keys, tuple(densities))
+    kinds = [(density.shape == "gaussian", density.sparse, density.manipulated) for density in densities]
+    return _degraded(images, sigma, keys, tf.constant(kinds))
 
 
 @tf.function(reduce_retracing=True)
-def _degraded(
-    images: tf.Tensor, sigma: tf.Tensor, keys: philox.Keys, densities: tuple[Density, ...]
-) -> tf.Tensor:
+def _degraded(images: tf.Tensor, sigma: tf.Tensor, keys: philox.Keys, kinds: tf.Tensor) -> tf.Tensor:
+    """kinds: (K, 3) bool, whether each density is gaussian, sparse, manipulated."""
     shape = tf.shape(images)
     values = tf.reduce_prod(shape[1:])
     # A gaussian field is that of `gaussian` under the same key; all else comes from one stream, side by side.
     drawn = philox.draw(philox.UNIFORM, keys, philox.DEGRADATION, 2 * values + 3)
     choices, level, hit = drawn[:, :3], drawn[:, 3 : 3 + values], drawn[:, 3 + values :]
-    field = {"gaussian": philox.draw(philox.NORMAL, keys, philox.GAUSSIAN, values)}
-    field["uniform"] = (2 * level - 1) * 3**0.5
-    chosen = tf.cast(choices[:, :1] * len(densities), tf.int32)
-    share = tf.where(
-        _those([density.sparse for density in densities], chosen),
-        SHARES[0] + (SHARES[1] - SHARES[0]) * choices[:, 2:],
-        1.0,
+    chosen = tf.gather(kinds, tf.cast(choices[:, 0] * tf.cast(tf.shape(kinds)[0], tf.float32), tf.int32))
+    gaussian, sparse, manipulated = (chosen[:, column : column + 1] for column in range(3))
+    field = tf.where(
+        gaussian,
+        philox.draw(philox.NORMAL, keys, philox.GAUSSIAN, values),
+        (2 * level - 1) * 3**0.5,
     )
-    manipulated = _those([density.manipulated for density in densities], chosen)
-    noise = tf.zeros_like(level)
-    for name, plain in field.items():
-        treated = tf.where(manipulated, plain * tf.abs(plain) / _FOURTH[name] ** 0.5, plain)
-        noise += tf.where(_those([density.shape == name for density in densities], chosen), treated, 0.0)
-    noise = sigma * choices[:, 1:2] * tf.where(hit < share, noise, 0.0)
+    fourth = tf.where(gaussian, _FOURTH["gaussian"], _FOURTH["uniform"])
+    field = tf.where(manipulated, field * tf.abs(field) / tf.sqrt(fourth), field)
+    share = tf.where(sparse, SHARES[0] + (SHARES[1] - SHARES[0]) * choices[:, 2:], 1.0)
+    noise = sigma * choices[:, 1:2] * tf.where(hit < share, field, 0.0)
     return tf.clip_by_value(tf.cast(images, tf.float32) + tf.reshape(noise, shape), 0.0, 255.0)
-
-
-def _those(flags: list[bool], chosen: tf.Tensor) -> tf.Tensor:
-    """Whether the density chosen for each image, (N, 1), is one of those."""
-    return tf.gather(tf.constant(flags), chosen)

@@ -161,10 +161,13 @@ def per_class(reports: Mapping[str, pd.DataFrame], title: str) -> Figure:
     return figure
 
 
-def transfer_map(matrix: pd.DataFrame, title: str, unit: str = "accuracy (%)") -> Figure:
+def transfer_map(
+    matrix: pd.DataFrame, title: str, unit: str = "accuracy (%)", of_rows: str = "trained on"
+) -> Figure:
     """Heat map with numbers of what was trained on one thing (rows) and tested on another (columns).
 
-    matrix: DataFrame (trained on, tested on) of numbers in `unit`; a NaN leaves its cell blank.
+    matrix: DataFrame (trained on, tested on) of numbers in `unit`; a NaN leaves its cell blank. of_rows: what
+    the rows are, if something else.
     """
     rows, columns = matrix.shape
     values = matrix.to_numpy(float)
@@ -179,6 +182,6 @@ def transfer_map(matrix: pd.DataFrame, title: str, unit: str = "accuracy (%)") -
         sns.heatmap(values, vmin=low, vmax=high, ax=axis, cbar_kws={"label": unit}, **labels, **look)
         axis.tick_params(axis="y", rotation=0)
         plt.setp(axis.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
-    axis.set(xlabel="tested on", ylabel="trained on", title=title)
+    axis.set(xlabel="tested on", ylabel=of_rows, title=title)
     axis.grid(visible=False)
     return figure

@@ -37,7 +37,7 @@ def densities(values: Mapping[str, np.ndarray], title: str) -> Figure:
 
 
 def learning_curves(histories: Mapping[str, pd.DataFrame], title: str) -> Figure:
-    """PSNR of validation patches against epochs. histories: name -> history with epoch and val_psnr."""
+    """PSNR of validation images, without border, against epochs. histories: name -> epoch and val_psnr."""
     figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
     for (name, history), look in zip(histories.items(), looks(len(histories)), strict=True):
         axis.plot(history["epoch"], history["val_psnr"], label=name, **look)

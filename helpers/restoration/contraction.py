@@ -57,8 +57,9 @@ def local_constants(
 def upper_bound(restorer: keras.Model, image_size: int, *, seed: int = 0, steps: int = 5 * STEPS) -> float:
     """A Lipschitz constant that holds for all images of a size: product of the norms of all convolutions.
 
-    Each norm by power iteration on maps as large as those of the network; the activations are at most 1. A
-    shortcut adds 1. Raises ValueError where the convolutions are no chain.
+    Each norm by power iteration on maps as large as those of the network, as near as its steps lead (from
+    below); the slopes of the activations are at most 1. A shortcut adds 1. Raises ValueError where the
+    convolutions are no chain.
     """
     size, bound = image_size + 2 * margin(restorer), 1.0
     for layer in convolutions(restorer):

@@ -1,4 +1,4 @@
-"""Classic filters beside the networks, from scikit-image, each told the noise that it estimates itself."""
+"""Classic filters beside the networks, from scikit-image; three are told an estimate of the noise."""
 
 import warnings
 
@@ -28,7 +28,7 @@ def bilateral(images: np.ndarray) -> np.ndarray:
 
 
 def wavelet(images: np.ndarray) -> np.ndarray:
-    """Wavelet coefficients under BayesShrink's threshold set to zero (Chang et al. 2000)."""
+    """Wavelet coefficients shrunk by BayesShrink's threshold (Chang et al. 2000)."""
     options = {"channel_axis": -1, "rescale_sigma": True, "convert2ycbcr": False}
     return _each(images, lambda image, sigma: classic.denoise_wavelet(image, sigma + 1e-6, **options))
 

@@ -33,7 +33,8 @@ def network(depth: int = 11, channels: int = 3) -> keras.Model:
 def srcnn(channels: int = 3) -> keras.Model:
     """The network of Dong et al. that Table 1 compares with: 9x9, 1x1, 5x5, without a shortcut.
 
-    20,099 parameters for colour. Returns a keras.Model, padded as `network`.
+    20,099 parameters for colour. Linear at the end, as theirs: section 4.2 gives the hyperbolic tangent to
+    "our ConvNets", the caption of Table 1 to all. Returns a keras.Model, padded as `network`.
     """
     stack = _stack((64, 32, channels), (9, 1, 5), channels, layers.ReLU, "linear")
     return _restorer(stack, "srcnn", shortcut=False)
@@ -48,11 +49,13 @@ def compact(width: int = 48, blocks: int = 4, channels: int = 3) -> keras.Model:
     """
     images = keras.Input((None, None, channels))
     convolved = partial(layers.Conv2D, kernel_size=3, padding="same")
-    maps = convolved(width, activation="relu")(Halved()(images))
+    active = partial(convolved, activation="relu", kernel_initializer="he_normal")
+    # Zeros: at first every block and the whole are the identity, from which a few steps lead far.
+    idle = partial(convolved, kernel_initializer="zeros")
+    maps = active(width)(Halved()(images))
     for _ in range(blocks):
-        inner = convolved(width)(convolved(width, activation="relu")(maps))
-        maps = layers.Add()([maps, inner])
-    parts = convolved(4 * channels, kernel_initializer="zeros")(maps)  # at first the identity
+        maps = layers.Add()([maps, idle(width)(active(width)(maps))])
+    parts = idle(4 * channels)(maps)
     stack = keras.Model(images, Doubled()(parts, images), name=PATTERN)
     return _restorer(stack, "compact", shortcut=True)
 

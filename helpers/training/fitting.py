@@ -175,7 +175,8 @@ def _ready(model: keras.Model, task: Task, recipe: Recipe, steps: int, alike: li
 
 def _compiled(model: keras.Model, task: Task, recipe: Recipe, steps: int) -> keras.Model:
     model = classifiers.with_precision(model, recipe.precision)
-    together = max(count for count in range(1, STEPS + 1) if steps % count == 0)
+    most = min(STEPS, max(1, steps // 3))  # of fewer calls, TensorFlow would warn that it compiles often
+    together = max(count for count in range(1, most + 1) if steps % count == 0)
     options = {"jit_compile": False, "steps_per_execution": together}  # XLA is slower on a CPU
     model.compile(**task.compiled_with(recipe, steps), **options)
     return model

@@ -91,10 +91,10 @@ def test_a_step_of_the_paper_is_the_one_on_paper():
     optimizer.build([first, last, bias])
     for _ in range(2):
         optimizer.apply([tf.constant([1.0]), tf.constant([1.0]), tf.constant([0.0])])
-    # w1 = 2 - 0.1 (1 + 2) = 1.7; v1 = -0.3; w2 = 1.7 + 0.9 (-0.3) - 0.1 (1 + 1.7)
-    assert float(first[0]) == pytest.approx(1.16)
-    # The same with a rate of 0.01: w1 = 1.97, v1 = -0.03, w2 = 1.97 - 0.027 - 0.01 (1 + 1.97)
-    assert float(last[0]) == pytest.approx(1.9133)
+    # w1 = 2 - 0.1 (1 + 1) = 1.8; v1 = -0.2; w2 = 1.8 + 0.9 (-0.2) - 0.1 (1 + 0.9)
+    assert float(first[0]) == pytest.approx(1.43)
+    # The same with a rate of 0.01: w1 = 1.98, v1 = -0.02, w2 = 1.98 - 0.018 - 0.01 (1 + 0.99)
+    assert float(last[0]) == pytest.approx(1.9421)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert (again.penalty, again.last) == (0.5, 0.1)
 
