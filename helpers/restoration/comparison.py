@@ -175,15 +175,17 @@ def examples(
 
 
 def _callables(restorer: Restorer | Sequence[keras.Model]) -> list[Callable]:
-    if callable(restorer) and not isinstance(restorer, keras.Model):
+    if _is_filter(restorer):
         return [restorer]
     return [classifiers.compiled(model) for model in classifiers.several(restorer)]
 
 
 def _cost(restorer: Restorer | Sequence[keras.Model]) -> int | None:
-    if callable(restorer) and not isinstance(restorer, keras.Model):
-        return None
-    return multiply_adds(classifiers.several(restorer)[0])
+    return None if _is_filter(restorer) else multiply_adds(classifiers.several(restorer)[0])
+
+
+def _is_filter(restorer: Restorer | Sequence[keras.Model]) -> bool:
+    return callable(restorer) and not isinstance(restorer, keras.Model)
 
 
 def _psnr(clean: np.ndarray, images: tf.Tensor) -> np.ndarray:

@@ -48,9 +48,8 @@ def local_constants(
     """
     clean = tf.cast(images, tf.float32)
     direction = tf.random.stateless_normal(clean.shape, [seed, 0])
-    grow = _power_step(restorer)
     for _ in range(steps):
-        direction, factor = grow(clean, direction)
+        direction, factor = _power_step(restorer, clean, direction)
     return factor.numpy()
 
 
@@ -90,19 +89,20 @@ def constants(
     return pd.DataFrame(rows)
 
 
-def _power_step(restorer: keras.Model):
-    # Not compiled: TensorFlow's optimiser of graphs complains about this mixture of both directions.
-    def step(images: tf.Tensor, direction: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """J' J direction, normalised for each image, and the length of J direction."""
-        direction = _normalised(direction)
-        with tf.autodiff.ForwardAccumulator(images, direction) as forward:
-            moved = forward.jvp(restorer(images, training=False))
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            along = tf.reduce_sum(restorer(images, training=False) * tf.stop_gradient(moved))
-        return tape.gradient(along, images), _norms(moved)
+def _power_step(
+    restorer: keras.Model, images: tf.Tensor, direction: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """With J the Jacobian at each image: J' J times the normalised direction, and the length of J times it.
 
-    return step
+    Not compiled: TensorFlow's optimiser of graphs complains about this mixture of both modes.
+    """
+    direction = _normalised(direction)
+    with tf.autodiff.ForwardAccumulator(images, direction) as forward:
+        moved = forward.jvp(restorer(images, training=False))
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        along = tf.reduce_sum(restorer(images, training=False) * tf.stop_gradient(moved))
+    return tape.gradient(along, images), _norms(moved)
 
 
 def _norm_of(kernel: tf.Tensor, size: int, seed: int, steps: int) -> float:

@@ -84,8 +84,8 @@ class Restoration:
         return recipe, self.border
 
     def _pair(self, clean: tf.Tensor, recipe: Recipe, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        inner = clean[:, self.border : -self.border] if self.border else clean
-        inner = inner[:, :, self.border : -self.border] if self.border else inner
+        height, width = tf.unstack(tf.shape(clean)[1:3])
+        inner = clean[:, self.border : height - self.border, self.border : width - self.border]
         degraded = noise.degradation(clean, recipe.sigma, seed=seed, densities=recipe.densities)
         return degraded, tf.cast(inner, tf.float32)
 

@@ -76,7 +76,7 @@ def shuffled(count: int, seed: tuple[int, int | tf.Tensor]) -> tf.Tensor:
 def untuned(batched: tf.data.Dataset) -> tf.data.Dataset:
     """Without the thread that tunes the pipeline: its pauses double, and the end of a training waits for it.
 
-    So every training took 10, 20, 41 or 82 seconds, up to twice its own time.
+    With it, a training took up to twice its own time.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
