@@ -66,8 +66,13 @@ def _bootstrap(
         _, members = np.unique(groups, return_inverse=True)
         rows = np.stack([np.bincount(members, column) for column in rows.T], axis=1)
     rows, count, rng = rows.astype(float), len(rows), np.random.default_rng(seed)
-    draws = (rng.integers(count, size=count) for _ in range(resamples))
-    sums = np.array([np.bincount(drawn, minlength=count) @ rows for drawn in draws])
+    together = max(1, 100_000 // count)  # resamples at a time, so that memory stays small
+    sums = []
+    for first in range(0, resamples, together):
+        drawn = rng.integers(count, size=(min(together, resamples - first), count))
+        drawn += count * np.arange(len(drawn))[:, None]  # every resample counts into a row of its own
+        sums.append(np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape) @ rows)
+    sums = np.concatenate(sums)
     return np.quantile(statistic(sums), [(1 - level) / 2, (1 + level) / 2], method=method)
 
 

@@ -66,6 +66,7 @@ class Run:
         """Write a matplotlib figure to `figures/<number>_<name>.png` at 150 dots per inch."""
         with atomic(self._promise("figures", name, ".png")) as partial:
             figure.savefig(partial, dpi=150, bbox_inches="tight")
+        figure.set_layout_engine("none")  # shown as it was laid out, which takes as long as drawing it
 
     def model_path(self, name: str, prefix: str = "") -> Path:
         """Return `models/<number>_<prefix><name>.keras`, its folder made, spaces as `_`; save by `atomic`."""

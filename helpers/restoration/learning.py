@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from helpers import classifiers, noise, outputs, training
+from helpers import noise, outputs, training
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet, Splits
 from helpers.restoration.networks import fuse, margin, unpadded
@@ -164,47 +164,26 @@ def fine_tune(
     the models, by a name such as ``restored_0``; name: of them, and of the progress bar. Errors as in `fuse`
     and `training.fit`.
     """
-    found = []
-    for number, (classifier, seed) in enumerate(zip(trained, seeds, strict=True)):
-        start = _Start(classifier, restorers[number % len(restorers)] if restorers else None, joint)
-        found.append(
-            training.fit(
-                *(start, splits.train, splits.validation, recipe),
-                seed=seed,
-                data=splits.digest,
-                path=path and path(f"{name}_{number}"),
-                title=f"{name}, training {number + 1} of {len(trained)}",
-            )
-        )
-    return found
+    starts = [training.Copy(classifier) for classifier in trained]
+    if restorers:
+        fronts = [training.Copy(model) for model in restorers]
+        starts = [_Fused(fronts[number % len(fronts)], each, joint) for number, each in enumerate(starts)]
+    return training.fit_all(starts, {name: recipe}, splits, seeds=seeds, path=path)[name]
 
 
-class _Start:
-    """Builds a copy of a classifier, perhaps behind one of a restorer; equal layers are compiled once."""
+@dataclass(frozen=True)
+class _Fused:
+    """Builds a copy of a classifier behind one of a restorer, as `training.Copy` does of one model."""
 
-    def __init__(self, classifier: keras.Model, restorer: keras.Model | None, joint: bool):
-        self.classifier, self.restorer, self.joint = classifier, restorer, joint
-        self.layers = [part and classifiers.structure(part) for part in (classifier, restorer)]
+    restorer: training.Copy
+    classifier: training.Copy
+    joint: bool
 
     def __call__(self) -> keras.Model:
-        if self.restorer is None:
-            return _copy(self.classifier)
-        restorer = _copy(self.restorer)
-        fused = fuse(restorer, _copy(self.classifier))
+        restorer = self.restorer()
+        fused = fuse(restorer, self.classifier())
         restorer.trainable = self.joint
         return fused
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Start) and (self.layers, self.joint) == (other.layers, other.joint)
-
-    def __hash__(self) -> int:
-        return hash((*self.layers, self.joint))
-
-
-def _copy(model: keras.Model) -> keras.Model:
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def _twin(build: Callable[[], keras.Model]) -> keras.Model:

@@ -3,7 +3,7 @@
 `tasks` says what is learned: to classify here, to restore in `restoration`. `recipes` says how, as data.
 `batching` draws augmented (`augmentation`), noisy batches that depend on (seed, epoch, step) alone. `fitting`
 trains, and goes on after a kill with the same numbers; `keeping` has the checkpoints and results, in one
-store for all notebooks.
+store for all notebooks. `starts` is for trainings that go on from trained weights.
 """
 
 from helpers.training import augmentation
@@ -11,10 +11,11 @@ from helpers.training.batching import batches, drawn, shuffled, untuned
 from helpers.training.fitting import Trainings, fit, fit_all, seed_everything
 from helpers.training.keeping import Trained
 from helpers.training.recipes import NEAREST, PAPER, SCHEDULES, Recipe
+from helpers.training.starts import Copy
 from helpers.training.tasks import Classification, Task, cosine
 
 __all__ = [
-    *("NEAREST", "PAPER", "SCHEDULES", "Classification", "Recipe", "Task", "Trained", "Trainings"),
-    *("augmentation", "batches", "cosine", "drawn", "fit", "fit_all", "seed_everything", "shuffled"),
-    "untuned",
+    *("NEAREST", "PAPER", "SCHEDULES", "Classification", "Copy", "Recipe", "Task", "Trained"),
+    *("Trainings", "augmentation", "batches", "cosine", "drawn", "fit", "fit_all", "seed_everything"),
+    *("shuffled", "untuned"),
 ]

@@ -17,6 +17,7 @@ from helpers.training.keeping import Kept, Trained
 from helpers.training.recipes import Recipe
 from helpers.training.tasks import Classification, Task
 
+Build = Callable[[], keras.Model]  # what a training starts from
 CACHE = outputs.ROOT / "outputs" / "trainings"
 CHECKPOINT = 20.0  # seconds at least between two checkpoints: a save takes as long as a small epoch
 _last: dict[str, object] = {}  # the model that was compiled last, and for what
@@ -31,7 +32,7 @@ def seed_everything(seed: int) -> None:
 
 
 def fit(
-    build: Callable[[], keras.Model],
+    build: Build,
     train: ImageSet,
     validation: ImageSet,
     recipe: Recipe,
@@ -78,7 +79,7 @@ def fit(
 
 
 def fit_all(
-    builds: Callable[[], keras.Model] | Mapping[str, Callable[[], keras.Model]],
+    builds: Build | Sequence[Build] | Mapping[str, Build | Sequence[Build]],
     recipes: Mapping[str, Recipe],
     splits: Splits,
     *,
@@ -86,14 +87,16 @@ def fit_all(
     path: Callable[[str], Path] | None = None,
     task: Task = CLASSIFICATION,
 ) -> "Trainings":
-    """Train by every recipe with every seed; path: of a model's copy, by a name such as ``camera_0``.
+    """Train by every recipe with every seed; path: of a model's copy, by a name such as ``nearest_0``.
 
-    builds: of the network, or of each recipe's, by name, as seeds may be; others and errors as in `fit`.
+    builds: as in `fit`, one for all seeds or one for each (`Copy`, to go on from a trained model); or such by
+    the recipe's name, as seeds may be. Others and errors as in `fit`.
     """
     found = Trainings()
     for name, recipe in recipes.items():
-        build = builds if callable(builds) else builds[name]
+        start = builds[name] if isinstance(builds, Mapping) else builds
         chosen = seeds[name] if isinstance(seeds, Mapping) else seeds
+        starts = [start] * len(chosen) if callable(start) else start
         found[name] = [
             fit(
                 *(build, splits.train, splits.validation, recipe),
@@ -103,7 +106,7 @@ def fit_all(
                 title=f"{name}, training {number + 1} of {len(chosen)}",
                 task=task,
             )
-            for number, seed in enumerate(chosen)
+            for number, (build, seed) in enumerate(zip(starts, chosen, strict=True))
         ]
     return found
 
