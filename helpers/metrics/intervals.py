@@ -16,7 +16,7 @@ def accuracy_interval(
     """Accuracy with its interval: (accuracy, low, high), each in [0, 1].
 
     correct: (N,) bool. Without groups, the Wilson interval over images. With groups (N,), a bootstrap over
-    whole groups (tracks): frames of one sign are right or wrong together, so their interval is wider; the
+    whole groups (tracks): frames of one sign are right or wrong chunk, so their interval is wider; the
     Wilson interval of so many groups where all are right, or all wrong.
     """
     correct = np.asarray(correct, bool)
@@ -66,10 +66,10 @@ def _bootstrap(
         _, members = np.unique(groups, return_inverse=True)
         rows = np.stack([np.bincount(members, column) for column in rows.T], axis=1)
     rows, count, rng = rows.astype(float), len(rows), np.random.default_rng(seed)
-    together = max(1, 100_000 // count)  # resamples at a time, so that memory stays small
+    chunk = max(1, 100_000 // count)  # resamples at a time, so that memory stays small
     sums = []
-    for first in range(0, resamples, together):
-        drawn = rng.integers(count, size=(min(together, resamples - first), count))
+    for first in range(0, resamples, chunk):
+        drawn = rng.integers(count, size=(min(chunk, resamples - first), count))
         drawn += count * np.arange(len(drawn))[:, None]  # every resample counts into a row of its own
         sums.append(np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape) @ rows)
     sums = np.concatenate(sums)

@@ -108,8 +108,50 @@ def blur(
     return _blur(tf.convert_to_tensor(images), _per_image(sigma))
 
 
-MODELS = {model.__name__: model for model in (gaussian, periodic, salt_and_pepper, shot, blur, degradation)}
+def motion_blur(
+    images: ArrayLike,
+    length: ArrayLike,
+    *,
+    seed: int | tf.Tensor,
+    indices: ArrayLike | None = None,
+    copy: int = 0,
+    sigma: float = 0.0,
+) -> tf.Tensor:
+    """A camera that moved along a line while it looked, then Gaussian noise (as in a dim light).
+
+    length: of the line in pixels, scalar or (N,); its direction is uniform and keyed like the other models'
+    noise. sigma: of the noise, in grey levels. Length 0 changes nothing, and adds no noise. Beyond the
+    border, the nearest pixel counts. Other arguments and result as in `gaussian`.
+    """
+    images, length = tf.convert_to_tensor(images), _per_image(length)
+    keys = philox.keys(images, seed, indices, copy)
+    noisy = _add_gaussian(_moved(images, length, keys), tf.constant(sigma, tf.float32), keys, "clip")
+    return tf.where(length > 0, noisy, tf.cast(images, tf.float32))
+
+
+def jpeg(
+    images: ArrayLike,
+    loss: ArrayLike,
+    *,
+    seed: int | tf.Tensor = 0,
+    indices: ArrayLike | None = None,
+    copy: int = 0,
+) -> tf.Tensor:
+    """What is left of an image in a JPEG file of quality 100 - loss, colours at half the resolution.
+
+    loss: whole number in [0, 99], scalar or (N,); 0 changes nothing. Images in whole grey levels, of one or
+    three channels. Called like noise, but nothing is random, as in `blur`.
+    """
+    images = tf.convert_to_tensor(images)
+    if images.shape[0] == 0:  # `tf.map_fn` would not know the shape of no files
+        return tf.cast(images, tf.float32)
+    return _compressed(images, _per_image(loss))
+
+
+_KINDS = (gaussian, periodic, salt_and_pepper, shot, blur, motion_blur, jpeg, degradation)
+MODELS = {model.__name__: model for model in _KINDS}
 OVERFLOWS = ("clip", "wrap", "cast")
+_PLACES = 16  # of a moving camera: not a pixel apart up to a length of 15; a power of two divides exactly
 
 
 def _per_image(level: ArrayLike) -> tf.Tensor:
@@ -182,3 +224,38 @@ def _blur_weights(side: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
     place = tf.range(side, dtype=tf.float32)
     distance = (place[:, None] - place) / tf.maximum(sigma, 1e-3)
     return tf.nn.softmax(-(distance**2) / 2)
+
+
+@tf.function(reduce_retracing=True)
+def _moved(images: tf.Tensor, length: tf.Tensor, keys: philox.Keys) -> tf.Tensor:
+    # The stream of the waves, which no image has together with this: all eight are given out.
+    turn = tf.cast(philox.draw(philox.UNIFORM, keys, philox.PERIODIC, 1), tf.float64)
+    along = [
+        tf.cast(part, tf.float32) * length[..., 0, 0] for part in (tf.cos(np.pi * turn), tf.sin(np.pi * turn))
+    ]
+    images, still = tf.cast(images, tf.float32), tf.zeros_like(along[0])
+    places = [
+        tf.raw_ops.ImageProjectiveTransformV3(
+            images=images,
+            transforms=tf.concat(
+                [still + 1, still, step * along[0], still, still + 1, step * along[1], still, still], 1
+            ),
+            output_shape=tf.shape(images)[1:3],
+            fill_value=0.0,
+            interpolation="BILINEAR",
+            fill_mode="NEAREST",
+        )
+        for step in np.linspace(-0.5, 0.5, _PLACES)
+    ]
+    return tf.add_n(places) / _PLACES
+
+
+@tf.function(reduce_retracing=True)
+def _compressed(images: tf.Tensor, loss: tf.Tensor) -> tf.Tensor:
+    images = tf.cast(images, tf.float32)
+    loss = tf.broadcast_to(loss[:, 0, 0, 0], tf.shape(images)[:1])
+    whole, quality = tf.cast(tf.round(images), tf.uint8), 100 - tf.cast(loss, tf.int32)
+    files = tf.map_fn(
+        lambda pair: tf.image.adjust_jpeg_quality(*pair), (whole, quality), fn_output_signature=tf.uint8
+    )
+    return tf.where(loss[:, None, None, None] > 0, tf.cast(files, tf.float32), images)

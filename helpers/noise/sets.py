@@ -86,10 +86,15 @@ def every_reading() -> tuple[NoiseSet, ...]:
 
 
 NINE_SETS = nine_sets()
-# Two kinds that no training of this workbook sees: does robustness carry over to them?
+# Kinds that no training of this workbook sees: does robustness carry over to them?
 UNSEEN_SETS = tuple(
-    NoiseSet(kind, level, value)
-    for kind, values in (("shot", (10, 30, 60)), ("blur", (0.5, 1.0, 2.0)))
+    NoiseSet(kind, level, value, options)
+    for kind, values, options in (
+        ("shot", (10, 30, 60), {}),
+        ("blur", (0.5, 1.0, 2.0), {}),
+        ("motion_blur", (3, 6, 12), {"sigma": 10.0}),
+        ("jpeg", (50, 80, 95), {}),
+    )
     for level, value in zip(LEVELS, values, strict=True)
 )
 

@@ -63,10 +63,12 @@ class Run:
         display(readable(frame, decimals).style.hide(axis="index"))
 
     def figure(self, figure, name: str) -> None:
-        """Write a matplotlib figure to `figures/<number>_<name>.png` at 150 dots per inch."""
+        """Write a matplotlib figure to `figures/<number>_<name>.png`, 150 dots per inch; the layout stays."""
         with atomic(self._promise("figures", name, ".png")) as partial:
             figure.savefig(partial, dpi=150, bbox_inches="tight")
-        figure.set_layout_engine("none")  # shown as it was laid out, which takes as long as drawing it
+        figure.set_layout_engine(
+            "none"
+        )  # shown next, it would be laid out again, for as long as drawing takes
 
     def model_path(self, name: str, prefix: str = "") -> Path:
         """Return `models/<number>_<prefix><name>.keras`, its folder made, spaces as `_`; save by `atomic`."""

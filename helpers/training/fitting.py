@@ -89,14 +89,17 @@ def fit_all(
 ) -> "Trainings":
     """Train by every recipe with every seed; path: of a model's copy, by a name such as ``nearest_0``.
 
-    builds: as in `fit`, one for all seeds or one for each (`Copy`, to go on from a trained model); or such by
-    the recipe's name, as seeds may be. Others and errors as in `fit`.
+    builds: as in `fit`, one for all seeds or a list with one for each (`Copy` goes on from a trained model);
+    or a mapping of these by recipe, as seeds may be. Others and errors as in `fit`, and ValueError where the
+    list has another length.
     """
     found = Trainings()
     for name, recipe in recipes.items():
         start = builds[name] if isinstance(builds, Mapping) else builds
         chosen = seeds[name] if isinstance(seeds, Mapping) else seeds
         starts = [start] * len(chosen) if callable(start) else start
+        if len(starts) != len(chosen):
+            raise ValueError(f"{name}: {len(starts)} models to start from, but {len(chosen)} seeds")
         found[name] = [
             fit(
                 *(build, splits.train, splits.validation, recipe),
@@ -164,7 +167,7 @@ def _ready(model: keras.Model, task: Task, recipe: Recipe, steps: int, alike: li
     """
     fresh = _compiled(model, task, recipe, steps)
     fresh.optimizer.build(fresh.trainable_variables)
-    structure = classifiers.structure(fresh)
+    structure = classifiers.structure(fresh), [weight.trainable for weight in fresh.weights]
     if _last.get("alike") != alike or _last["structure"] != structure:
         _last.update(alike=alike, structure=structure, model=fresh)
         return fresh

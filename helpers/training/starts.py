@@ -9,7 +9,7 @@ class Copy:
 
     def __init__(self, model: keras.Model):
         """model: any, that Keras can clone."""
-        self.model, self.structure = model, classifiers.structure(model)
+        self.model, self.layers = model, classifiers.structure(model)
 
     def __call__(self) -> keras.Model:
         """A copy of its own: what is done to it leaves the model as it is."""
@@ -19,8 +19,8 @@ class Copy:
 
     def __eq__(self, other: object) -> bool:
         """Whether copies have equal layers, whatever their weights."""
-        return isinstance(other, Copy) and self.structure == other.structure
+        return isinstance(other, Copy) and self.layers == other.layers
 
     def __hash__(self) -> int:
         """As for `__eq__`."""
-        return hash(self.structure)
+        return hash(self.layers)

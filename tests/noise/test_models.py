@@ -1,5 +1,8 @@
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from helpers import noise
 from helpers.backend import tf
@@ -10,6 +13,7 @@ MODELS = {
     "periodic": lambda images, **key: noise.periodic(images, 20, **key),
     "mixture": lambda images, **key: noise.mixture(images, **key),
     "shot": lambda images, **key: noise.shot(images, 20, **key),
+    "motion_blur": lambda images, **key: noise.motion_blur(images, 5, sigma=10, **key),
 }
 
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -305,6 +309,50 @@ def test_blur_keeps_flat_images_and_is_not_random():
     assert noise.blur(images[:0], 1).shape == images[:0].shape
 
 
+def test_motion_blur_draws_a_point_into_a_line_of_its_length_through_it():
+    points = np.zeros((200, 21, 21, 1), np.float32)
+    points[:, 10, 10] = 255
+    lines = apply(lambda images, **key: noise.motion_blur(images, 8, **key), points)[..., 0]
+    np.testing.assert_allclose(lines.sum((1, 2)), 255, rtol=1e-4)
+    place = np.arange(21) - 10
+    moments = [(lines * other).sum((1, 2)) / 255 for other in (place[:, None], place, place**2 + 0 * lines)]
+    np.testing.assert_allclose(moments[:2], 0, atol=1e-3)
+    spread = (lines * (place[:, None] ** 2 + place**2)).sum((1, 2)) / 255
+    # of sixteen places on a line of length 8, and of the bilinear kernel, up to 1/4 a direction
+    expected = np.mean(np.linspace(-4, 4, 16) ** 2)
+    assert ((spread > expected - 1e-3) & (spread < expected + 0.5)).all()
+    crossed = (lines * np.multiply.outer(place, place)).sum((1, 2)) / 255
+    along = (lines * place**2).sum((1, 2)) / 255
+    turns = np.arctan2(2 * crossed, 2 * along - spread) / (2 * np.pi)  # of a direction, in half circles
+    assert abs(np.exp(2j * np.pi * turns).mean()) < 0.25  # all directions
+
+
+def test_motion_blur_keeps_flat_images_and_adds_noise_of_its_sigma():
+    images = grey(50)
+    np.testing.assert_allclose(noise.motion_blur(images, 6, seed=0), 128, atol=1e-3)
+    field = apply(lambda images, **key: noise.motion_blur(images, 6, sigma=10, **key), images) - 128
+    assert field.std() == pytest.approx(10, rel=0.01)
+    np.testing.assert_array_equal(noise.motion_blur(images, 0, sigma=10, seed=0), images)
+
+
+def test_jpeg_is_what_pillow_reads_from_its_file():
+    (image,) = photographs(1, shape=(24, 16, 3))
+    image = np.asarray(Image.fromarray(image).resize((64, 48), Image.Resampling.BICUBIC))
+    for loss in (10, 50, 90):
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=100 - loss, subsampling=2)
+        read = np.asarray(Image.open(file)).astype(float)
+        found = noise.jpeg(image[None], loss).numpy()[0]
+        assert np.abs(found - read).mean() < 0.1 * np.abs(read - image).mean()
+
+
+def test_jpeg_takes_grey_images_and_is_not_random():
+    images = photographs(3, shape=(16, 16, 1))
+    first = apply(noise.jpeg, images, loss=60)
+    np.testing.assert_array_equal(apply(noise.jpeg, images, loss=60, seed=2, copy=1), first)
+    assert noise.jpeg(images[:0], 60).shape == images[:0].shape
+
+
 @pytest.mark.parametrize(
     ("model", "levels"),
     [
@@ -313,6 +361,8 @@ def test_blur_keeps_flat_images_and_is_not_random():
         (noise.periodic, [0, 16, 64]),
         (noise.shot, [0, 10, 60]),
         (noise.blur, [0, 0.7, 2]),
+        (noise.motion_blur, [0, 2, 9]),
+        (noise.jpeg, [0, 40, 95]),
     ],
 )
 def test_every_image_may_have_its_own_level(model, levels):

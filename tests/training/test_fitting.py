@@ -129,7 +129,9 @@ def test_two_runs_give_equal_weights(trained, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("method", "when"), [("on_epoch_end", 2), ("on_train_batch_end", 5)], ids=["after epoch 2", "in epoch 2"]
+    ("method", "when"),
+    [("on_epoch_end", 2), ("on_train_batch_end", 5)],  # of 3 batches an epoch
+    ids=["after epoch 2", "in epoch 2"],
 )
 def test_a_killed_training_goes_on_to_the_same_weights(trained, tmp_path, monkeypatch, method, when):
     killed(monkeypatch, method, when)
@@ -138,6 +140,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(trained, tmp_path, monkey
     monkeypatch.undo()
     (checkpoint,) = tmp_path.glob("[!.]*")
     done = json.loads((checkpoint / "history.json").read_text())
+    assert len(done["history"]) == (2 if method == "on_epoch_end" else 1)
     epochs = []
     original = fitting._Keeper.on_epoch_end
     monkeypatch.setattr(
@@ -334,3 +337,33 @@ def test_a_small_task_is_learned(tmp_path):
     correct = classifiers.predictions(model, VALIDATION.images) == VALIDATION.labels
     assert correct.mean() == pytest.approx(history["val_accuracy"].iloc[-1])
     assert seconds > 0
+
+
+def test_each_seed_may_go_on_from_a_model_of_its_own_and_is_what_it_would_be_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "CACHE", tmp_path)
+    splits = datasets.Splits(TRAIN, VALIDATION, VALIDATION, "squares", "squares", ())
+    models = []
+    for seed in (5, 6):
+        keras.utils.set_random_seed(seed)
+        models.append(build())
+    starts = [training.Copy(model) for model in models]
+    fitting._last.clear()
+    found = training.fit_all(starts, {"on": SHORT}, splits, seeds=(0, 1))["on"]
+    for start, seed, trained in zip(starts, (0, 1), found, strict=True):
+        fitting._last.clear()
+        options = {"seed": seed, "data": "squares", "cache": tmp_path / "alone"}
+        assert_equal(training.fit(start, TRAIN, VALIDATION, SHORT, **options), trained)
+    with pytest.raises(ValueError, match="on: 2 models to start from, but 3 seeds"):
+        training.fit_all(starts, {"on": SHORT}, splits, seeds=(0, 1, 2))
+
+
+def test_a_frozen_copy_is_not_trained_by_what_was_compiled_for_another(tmp_path):
+    keras.utils.set_random_seed(5)
+    model = build()
+    options = {"seed": 0, "data": "squares", "cache": tmp_path}
+    free = training.fit(training.Copy(model), TRAIN, VALIDATION, SHORT, **options)
+    model.layers[1].trainable = False
+    frozen = training.fit(training.Copy(model), TRAIN, VALIDATION, SHORT, **options)
+    first = model.layers[1].kernel.numpy()
+    assert not np.array_equal(free.model.layers[1].kernel.numpy(), first)
+    np.testing.assert_array_equal(frozen.model.layers[1].kernel.numpy(), first)
