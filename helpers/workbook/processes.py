@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from helpers.workbook.notebooks import Refused
 
 MARK = "WORKBOOK_RUN"  # environment variable that every process of a run inherits
 _GRACE = 3  # seconds between asking a process to end and killing it
-_ROUNDS = 3  # a process may be born while its parent is being ended
+_ROUNDS = 4  # a process may be born while its parent is being ended
+_PAUSE = 0.2  # seconds between them: one that is just being started shows no environment yet
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def claim(folder: Path) -> Iterator[dict[str, str]]:
 
 def end(run: str | None) -> None:
     """End every process that carries the mark of `run`: politely, then after three seconds by force."""
-    for _ in range(_ROUNDS if run else 0):
+    for number in range(_ROUNDS if run else 0):
         marked = [p for p in psutil.process_iter() if _quietly(p.environ, {}).get(MARK) == run]
         for process in marked:
             _quietly(process.terminate)
@@ -56,8 +58,9 @@ def end(run: str | None) -> None:
         for process in alive:
             _quietly(process.kill)
         psutil.wait_procs(alive, timeout=_GRACE)
-        if not marked:
+        if number and not marked:
             return
+        time.sleep(_PAUSE)
 
 
 def _quietly(action, otherwise=None):

@@ -35,6 +35,21 @@ def test_a_run_leaves_no_process_behind_and_touches_no_other(tmp_path):
         other.wait()
 
 
+def test_a_process_that_is_just_being_started_is_ended_too(tmp_path, monkeypatch):
+    """Between its start and its first instruction it shows no environment."""
+    original, seen = psutil.Process.environ, set()
+
+    def environ(process):
+        shown = original(process) if process.pid in seen else {}
+        seen.add(process.pid)
+        return shown
+
+    monkeypatch.setattr(psutil.Process, "environ", environ)
+    with processes.claim(tmp_path) as environment:
+        child = subprocess.Popen(SLEEP, env=environment, start_new_session=True)
+    child.wait(timeout=300)
+
+
 def test_what_a_killed_run_left_is_ended_and_swept(tmp_path):
     killed = (
         "import os, subprocess, sys\n"
