@@ -16,7 +16,7 @@ def accuracy_interval(
     """Accuracy with its interval: (accuracy, low, high), each in [0, 1].
 
     correct: (N,) bool. Without groups, the Wilson interval over images. With groups (N,), a bootstrap over
-    whole groups (tracks): frames of one sign are right or wrong chunk, so their interval is wider; the
+    whole groups (tracks): frames of one sign are right or wrong together, so their interval is wider; the
     Wilson interval of so many groups where all are right, or all wrong.
     """
     correct = np.asarray(correct, bool)

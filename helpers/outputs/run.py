@@ -66,9 +66,8 @@ class Run:
         """Write a matplotlib figure to `figures/<number>_<name>.png`, 150 dots per inch; the layout stays."""
         with atomic(self._promise("figures", name, ".png")) as partial:
             figure.savefig(partial, dpi=150, bbox_inches="tight")
-        figure.set_layout_engine(
-            "none"
-        )  # shown next, it would be laid out again, for as long as drawing takes
+        # Shown next, it would be laid out once more, for as long as drawing takes.
+        figure.set_layout_engine("none")
 
     def model_path(self, name: str, prefix: str = "") -> Path:
         """Return `models/<number>_<prefix><name>.keras`, its folder made, spaces as `_`; save by `atomic`."""
