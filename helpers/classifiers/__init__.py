@@ -10,16 +10,16 @@ from helpers.classifiers.combined import Ensembles, ensemble, logits_of, smoothe
 from helpers.classifiers.comparison import CLEAN, Answers, Models, answers, best_filter, several
 from helpers.classifiers.files import check, digest, load, structure, with_logits
 from helpers.classifiers.forward import compiled, logits, predictions, probabilities
-from helpers.classifiers.layers import PRECISIONS, ColourConvolution, FusedNormalization, precision_here
-from helpers.classifiers.layers import with_precision
+from helpers.classifiers.layers import PRECISIONS, ColourConvolution, Doubled, FusedNormalization, Halved
+from helpers.classifiers.layers import precision_here, with_precision
 from helpers.classifiers.networks import PAPER_NETWORKS, aghdam, cifar_quick, cnn_baseline, compact, lenet
 from helpers.classifiers.networks import paper_network
 from helpers.classifiers.ranks import exchanges, top_hits
 
 __all__ = [
-    *("CLEAN", "PAPER_NETWORKS", "PRECISIONS", "Answers", "ColourConvolution", "Ensembles"),
-    *("FusedNormalization", "Models", "aghdam", "answers", "best_filter", "check", "cifar_quick"),
-    *("cnn_baseline", "compact", "compiled", "digest", "ensemble", "exchanges", "lenet", "load", "logits"),
-    *("logits_of", "paper_network", "precision_here", "predictions", "probabilities", "several", "smoothed"),
-    *("structure", "top_hits", "with_logits", "with_precision"),
+    *("CLEAN", "PAPER_NETWORKS", "PRECISIONS", "Answers", "ColourConvolution", "Doubled"),
+    *("Ensembles", "FusedNormalization", "Halved", "Models", "aghdam", "answers", "best_filter", "check"),
+    *("cifar_quick", "cnn_baseline", "compact", "compiled", "digest", "ensemble", "exchanges", "lenet"),
+    *("load", "logits", "logits_of", "paper_network", "precision_here", "predictions", "probabilities"),
+    *("several", "smoothed", "structure", "top_hits", "with_logits", "with_precision"),
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from helpers import outputs
 from helpers.backend import keras
 from helpers.classifiers.combined import logits_of
-from helpers.classifiers.layers import ColourConvolution, FusedNormalization
+from helpers.classifiers.layers import OWN
 
 
 def load(path: str | Path, image_size: int, classes: int, channels: int = 3) -> keras.Model:
@@ -87,7 +87,7 @@ def structure(model: keras.Model) -> str:
 
     Without names, and without the places of code.
     """
-    own = outputs.rests_on(ColourConvolution, FusedNormalization)
+    own = outputs.rests_on(*OWN)
     return json.dumps([_nameless(model.get_config(), {}), own], sort_keys=True)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.backend import keras
-from helpers.restoration.layers import Doubled, Halved
+from helpers.classifiers import Doubled, Halved
 
 layers = keras.layers
 WIDTHS = (64, 32, 128, 64, 128, 64, 128, 64, 256, 128)  # of L11, Table 1; the shallower ones begin alike

@@ -1,10 +1,12 @@
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
 import pytest
 from tiny_networks import BUILDERS, photographs, small
 
-from helpers import classifiers, outputs
+from helpers import classifiers, outputs, restoration
 from helpers.backend import keras
 
 
@@ -39,6 +41,20 @@ def test_an_own_model_with_logits_is_taken_as_it_is(tmp_path):
     images = photographs(side=11)
     loaded = classifiers.load(saved(anywhere, tmp_path), 11, 4)
     np.testing.assert_array_equal(classifiers.logits(loaded, images), classifiers.logits(anywhere, images))
+
+
+def test_a_fused_model_is_read_without_the_room_that_made_it(tmp_path):
+    fused = restoration.fuse(restoration.compact(8, 1), small(side=8))
+    path, images = saved(fused, tmp_path), photographs(side=8)
+    program = (
+        "import sys, numpy; from helpers import classifiers; model = classifiers.load(sys.argv[1], 8, 4);"
+    )
+    program += "numpy.save(sys.argv[2], classifiers.logits(model, numpy.load(sys.argv[3])));"
+    program += "assert not any('restoration' in name for name in sys.modules)"
+    np.save(tmp_path / "images.npy", images)
+    files = [path, tmp_path / "logits.npy", tmp_path / "images.npy"]
+    subprocess.run([sys.executable, "-c", program, *map(str, files)], check=True)
+    np.testing.assert_allclose(np.load(files[1]), classifiers.logits(fused, images), atol=1e-5)
 
 
 def test_a_relative_path_counts_from_the_project(tmp_path, monkeypatch):

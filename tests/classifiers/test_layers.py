@@ -70,6 +70,27 @@ def test_normalization_in_bfloat16_keeps_its_weights_exact(maps, tmp_path):
     assert np.abs(loaded.layers[-1].moving_mean.numpy()).min() > 0.01
 
 
+@pytest.mark.parametrize("shape", [(2, 6, 4, 3), (1, 5, 7, 1), (2, 1, 1, 3)])
+def test_halving_and_doubling_give_the_images_back(shape):
+    images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    halved = layers.Halved()(images)
+    assert halved.shape == (shape[0], -(-shape[1] // 2), -(-shape[2] // 2), 4 * shape[3])
+    np.testing.assert_array_equal(layers.Doubled()(halved, images), images)
+
+
+def test_the_channels_are_the_corners_of_squares():
+    image = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+    halved = keras.ops.convert_to_numpy(layers.Halved()(image))
+    np.testing.assert_array_equal(halved[0, 0, 1], [2, 3, 6, 7])
+
+
+def test_shapes_are_known_before_any_image():
+    images = keras.Input((None, 9, 3))
+    halved = layers.Halved()(images)
+    assert halved.shape == (None, None, 5, 12)
+    assert layers.Doubled()(halved, images).shape == (None, None, 9, 3)
+
+
 # Precision
 
 
