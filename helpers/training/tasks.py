@@ -45,8 +45,8 @@ class Classification:
 
 
 def cosine(peak: float, epochs: int, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """A rate that rises to its peak for one epoch, if there are more, and falls to zero along a cosine."""
-    warmup = steps if epochs > 1 else 0
+    """A rate that rises for one epoch, or a tenth of the only one, and then falls to zero along a cosine."""
+    warmup = steps if epochs > 1 else steps // 10
     return keras.optimizers.schedules.CosineDecay(
         peak / 20 if warmup else peak,
         epochs * steps - warmup,

@@ -219,10 +219,18 @@ def test_aghdam_computes_figure_2():
     assert (dropout.rate, last.count_params()) == (0.5, 300 * 4 + 4)
 
 
-def test_compact_rescales_to_one_around_zero(tiny_compact):
-    rescaled = keras.Model(tiny_compact.input, tiny_compact.layers[1].output)
-    grey = np.array([0, 127.5, 255], np.float32)[:, None, None, None] * np.ones((1, 16, 16, 3), np.float32)
-    np.testing.assert_allclose(rescaled(grey)[:, 0, 0, 0], [-1, 0, 1], atol=1e-6)
+def test_compact_sees_neither_brightness_nor_contrast(tiny_compact):
+    even = keras.Model(tiny_compact.input, tiny_compact.layers[2].output)
+    images = photographs(3, 16).astype(np.float32)
+    values = images.reshape(3, -1)
+    variances = values.var(1) + 16
+    expected = (values - values.mean(1, keepdims=True)) / np.sqrt(variances)[:, None]
+    np.testing.assert_allclose(even(images).numpy().reshape(3, -1), expected, atol=1e-4)
+    dark = classifiers.logits(tiny_compact, 10 + images / 2)
+    np.testing.assert_allclose(dark, classifiers.logits(tiny_compact, images), atol=0.02)
+    assert not np.allclose(dark, classifiers.logits(tiny_compact, images[::-1]), atol=0.02)
+    flat = tiny_compact(np.full((1, 16, 16, 3), 9, np.float32)).numpy()
+    assert np.isfinite(flat).all()
 
 
 def test_a_residual_block_that_returns_nothing_changes_nothing(tiny_compact, monkeypatch):

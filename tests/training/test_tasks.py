@@ -23,10 +23,10 @@ def test_recipes_that_draw_other_batches_share_a_compiled_training():
     assert TASK.alike(replace(recipe, learning_rate=0.1)) != TASK.alike(recipe)
 
 
-def test_a_cosine_ends_at_zero_and_rises_for_an_epoch_if_there_are_more():
-    for epochs, peak in ((1, 0), (3, 5)):
-        rate = training.cosine(0.2, epochs, steps=5)
-        rates = [float(rate(step)) for step in range(5 * epochs + 1)]
+def test_a_cosine_ends_at_zero_and_rises_for_an_epoch_or_a_tenth_of_the_only_one():
+    for epochs, steps, peak in ((1, 5, 0), (1, 20, 2), (3, 5, 5)):
+        rate = training.cosine(0.2, epochs, steps)
+        rates = [float(rate(step)) for step in range(steps * epochs + 1)]
         assert max(rates) == pytest.approx(0.2)
         assert rates.index(max(rates)) == peak
         assert rates[-1] == pytest.approx(0, abs=1e-6)
