@@ -9,7 +9,7 @@ the precision they compute in; `files` loads somebody's own model safely and tel
 from helpers.classifiers.combined import Ensembles, ensemble, logits_of, smoothed
 from helpers.classifiers.comparison import CLEAN, Answers, Models, answers, best_filter, several
 from helpers.classifiers.files import check, digest, load, structure, with_logits
-from helpers.classifiers.forward import compiled, logits, predictions, probabilities
+from helpers.classifiers.forward import compiled, logits, multiply_adds, predictions, probabilities
 from helpers.classifiers.layers import PRECISIONS, ColourConvolution, Doubled, FusedNormalization, Halved
 from helpers.classifiers.layers import precision_here, with_precision
 from helpers.classifiers.networks import PAPER_NETWORKS, aghdam, cifar_quick, cnn_baseline, compact, lenet
@@ -20,6 +20,6 @@ __all__ = [
     *("CLEAN", "PAPER_NETWORKS", "PRECISIONS", "Answers", "ColourConvolution", "Doubled"),
     *("Ensembles", "FusedNormalization", "Halved", "Models", "aghdam", "answers", "best_filter", "check"),
     *("cifar_quick", "cnn_baseline", "compact", "compiled", "digest", "ensemble", "exchanges", "lenet"),
-    *("load", "logits", "logits_of", "paper_network", "precision_here", "predictions", "probabilities"),
-    *("several", "smoothed", "structure", "top_hits", "with_logits", "with_precision"),
+    *("load", "logits", "logits_of", "multiply_adds", "paper_network", "precision_here", "predictions"),
+    *("probabilities", "several", "smoothed", "structure", "top_hits", "with_logits", "with_precision"),
 ]

@@ -9,7 +9,7 @@ import pandas as pd
 from helpers import metrics, outputs
 from helpers.backend import keras
 from helpers.classifiers.combined import smoothed
-from helpers.classifiers.forward import predictions
+from helpers.classifiers.forward import multiply_adds, predictions
 from helpers.noise import NoiseSet
 
 CLEAN = "clean"  # the name of no noise
@@ -23,7 +23,7 @@ class Answers:
 
     sets: name -> noise set, None without noise; predicted: (classifier, set) -> answers (S, N) of its S
     trainings to N images; labels, groups: (N,); class_names: one a label; overlap: classifier -> as in
-    `metrics.trainings_reach`; parameters: classifier -> how many it has.
+    `metrics.trainings_reach`; sizes: classifier -> its parameters, and multiply-adds of an image.
     """
 
     sets: dict[str, NoiseSet | None]
@@ -32,7 +32,7 @@ class Answers:
     groups: np.ndarray | None
     class_names: Sequence[str]
     overlap: dict[str, float]
-    parameters: dict[str, int]
+    sizes: dict[str, dict[str, int]]
 
     @property
     def models(self) -> list[str]:
@@ -111,12 +111,13 @@ class Answers:
         return table
 
     def networks(self, dataset: str | None = None) -> pd.DataFrame:
-        """Every classifier without noise: network, parameters, accuracy, and what Aghdam et al. print.
+        """Every classifier without noise: network, parameters, multiply_adds, accuracy, and what is printed.
 
-        dataset: whose printed numbers stand in the column published; None: nobody's.
+        dataset: whose numbers of Aghdam et al. stand in the column published; None: nobody's.
         """
         rows = [
-            {"network": model, "parameters": self.parameters[model]}
+            {"network": model}
+            | self.sizes[model]
             | metrics.accuracy_row(self.right(model), self.groups, overlap=self.overlap[model])
             for model in self.models
         ]
@@ -204,8 +205,7 @@ class Answers:
         if not np.array_equal(self.labels, other.labels):
             raise ValueError("answers to other images cannot be joined: their labels differ")
         parts = {
-            name: getattr(self, name) | getattr(other, name)
-            for name in ("predicted", "overlap", "parameters")
+            name: getattr(self, name) | getattr(other, name) for name in ("predicted", "overlap", "sizes")
         }
         return replace(self, **parts)
 
@@ -257,8 +257,11 @@ def answers(
         for label, noise_set in named.items()
     }
     overlap = {name: getattr(trained, "overlap", 1.0) for name, trained in trainings.items()}
-    parameters = {name: trained[0].count_params() for name, trained in trainings.items()}
-    return Answers(named, predicted, images.labels, images.groups, images.class_names, overlap, parameters)
+    sizes = {
+        name: {"parameters": trained[0].count_params(), "multiply_adds": multiply_adds(trained[0])}
+        for name, trained in trainings.items()
+    }
+    return Answers(named, predicted, images.labels, images.groups, images.class_names, overlap, sizes)
 
 
 def best_filter(

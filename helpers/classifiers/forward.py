@@ -1,5 +1,6 @@
 """What a classifier answers, in compiled batches."""
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -51,4 +52,15 @@ def compiled(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     images = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     return tf.function(lambda batch: model(batch, training=False), autograph=False).get_concrete_function(
         images
+    )
+
+
+def multiply_adds(model: keras.Model) -> int:
+    """Multiply-adds that a model needs for one image, in all convolutions and matrix products."""
+    summed = {"Conv2D": -1, "MatMul": -1, "DepthwiseConv2dNative": 2}  # a kernel's sides that are summed over
+    return sum(
+        math.prod(operation.inputs[1].shape[: summed[operation.type]])
+        * math.prod(operation.outputs[0].shape[1:])
+        for operation in compiled(model).graph.get_operations()
+        if operation.type in summed
     )

@@ -18,9 +18,9 @@ class Recipe:
     """How a restorer is trained. The defaults are this project's own recipe."""
 
     epochs: int = 20
-    learning_rate: float = 0.003  # peak of the cosine schedule, or the first rate
+    learning_rate: float = 0.001  # peak of the cosine schedule, or the first rate
     optimizer: str = "adam"  # adam, with a cosine schedule | momentum, as in section 4.1
-    batch_size: int = 16  # images of a batch, each in so many
+    batch_size: int = 8  # images of a batch, each in so many
     versions: int = 1  # degraded versions; M of equation 3
     patch: int | None = None  # side in pixels of what is cut from the images; None: whole images
     sigma: float = 40.0  # largest standard deviation of the noise, in grey levels

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tiny_networks import photographs
 
-from helpers import classifiers, noise
+from helpers import classifiers, noise, restoration
 from helpers.backend import keras
 
 layers = keras.layers
@@ -55,3 +55,16 @@ def test_changed_weights_are_seen(model):
     before = classifiers.logits(changed, photographs())
     changed.layers[-1].bias.assign(changed.layers[-1].bias + 1)
     np.testing.assert_allclose(classifiers.logits(changed, photographs()), before + 1, atol=1e-5)
+
+
+def test_multiply_adds_are_those_of_all_convolutions_and_products(model):
+    alone = classifiers.multiply_adds(model)
+    assert alone == 16**2 * 27 * 16 + 8**2 * 144 * 32 + 4**2 * 288 * 64 + 2**2 * 64 * 128 + 128 * 5
+    pair = classifiers.ensemble([model, keras.models.clone_model(model)])
+    assert classifiers.multiply_adds(pair) == 2 * alone
+    columns_and_rows = 2 * 7 * 3 * 16**2  # the filter of a pixel ends after three
+    assert classifiers.multiply_adds(classifiers.smoothed(model, 1.0)) == alone + columns_and_rows
+    for restorer in (restoration.compact(8, 1), restoration.network(3)):
+        restoring = restoration.multiply_adds(restorer) * 16**2
+        found = classifiers.multiply_adds(restoration.fuse(restorer, model)) - alone
+        assert restoring <= found <= 1.3 * restoring  # unpadded ones compute a border too
