@@ -78,7 +78,40 @@ class _Blitted(ipywidgets.VBox):
         self.picture.value = buffer.getvalue()
 
 
-class NoiseSlider(_Blitted):
+class _Noised(_Blitted):
+    """Sliders for image, noise kind and level."""
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: Sequence[int] | np.ndarray,
+        class_names: Sequence[str],
+        indices: np.ndarray | None,
+        titles: Sequence[str],
+        controls: Sequence[ipywidgets.Widget] = (),
+        lines: int = 2,
+    ) -> None:
+        self._images, self._labels, self._class_names = images, labels, class_names
+        self._indices = np.arange(len(images)) if indices is None else np.asarray(indices)
+        self.index = ipywidgets.IntSlider(0, 0, len(images) - 1, description="image")
+        self.kind = ipywidgets.Dropdown(options=list(STRONGEST), description="noise")
+        self.level = ipywidgets.FloatSlider(
+            0.25, min=0, max=1, step=1 / STEPS, description="level", readout=False
+        )
+        super().__init__(images[0].shape, titles, (self.index, self.kind, self.level, *controls), lines)
+
+    def _noised(self, seed: int) -> tuple[np.ndarray, np.ndarray, str, str]:
+        """The chosen image (1, H, W, 3), the same noisy, the noise in words, and the true class."""
+        strongest = STRONGEST[self.kind.value]
+        level = self.level.value * REACH * strongest.value
+        chosen = slice(self.index.value, self.index.value + 1)
+        clean, keyed = np.asarray(self._images[chosen]), {"seed": seed, "indices": self._indices[chosen]}
+        noisy = noise.MODELS[self.kind.value](clean, level, **keyed, **strongest.options).numpy()
+        true = self._class_names[self._labels[self.index.value]]
+        return clean, noisy, f"{self.kind.value} {level:.3g}", f"true: {true}"
+
+
+class NoiseSlider(_Noised):
     """Image, noisy image and difference under sliders for image, noise kind, level and seed."""
 
     def __init__(
@@ -94,38 +127,21 @@ class NoiseSlider(_Blitted):
         classifier: optional model with logits, whose answer is shown; indices: (N,) the images' numbers in
         their set, which key the noise, so that what is shown is what was measured; default 0 … N-1.
         """
-        self._images, self._labels, self._class_names = images, labels, class_names
         self._classifier = classifier
-        self._indices = np.arange(len(images)) if indices is None else np.asarray(indices)
-        self.index = ipywidgets.IntSlider(0, 0, len(images) - 1, description="image")
-        self.kind = ipywidgets.Dropdown(options=list(STRONGEST), description="noise")
-        self.level = ipywidgets.FloatSlider(
-            0.25, min=0, max=1, step=1 / STEPS, description="level", readout=False
-        )
         self.seed = ipywidgets.IntSlider(0, 0, 99, description="seed")
         titles = ("clean", "noisy", f"difference + {MIDDLE}")
-        super().__init__(images[0].shape, titles, (self.index, self.kind, self.level, self.seed))
+        super().__init__(images, labels, class_names, indices, titles, (self.seed,))
 
     def _shown(self) -> tuple[Sequence[np.ndarray], str]:
-        strongest = STRONGEST[self.kind.value]
-        level = self.level.value * REACH * strongest.value
-        chosen = slice(self.index.value, self.index.value + 1)
-        clean = np.asarray(self._images[chosen])
-        keyed = {"seed": self.seed.value, "indices": self._indices[chosen]}
-        noisy = noise.MODELS[self.kind.value](clean, level, **keyed, **strongest.options).numpy()
-        return (clean[0], noisy[0], MIDDLE + noisy[0] - clean[0]), self._say(level, clean, noisy)
-
-    def _say(self, level: float, clean: np.ndarray, noisy: np.ndarray) -> str:
-        true = self._class_names[self._labels[self.index.value]]
-        psnr = metrics.psnr(clean, noisy)[0]
-        text = f"{self.kind.value} {level:.3g}   PSNR {psnr:.1f} dB   true: {true}"
-        if self._classifier is None:
-            return text
-        scores = classifiers.probabilities(self._classifier, noisy)[0]
-        return f"{text}\nanswer: {self._class_names[scores.argmax()]} ({scores.max():.0%})"
+        clean, noisy, kind, true = self._noised(self.seed.value)
+        caption = f"{kind}   PSNR {metrics.psnr(clean, noisy)[0]:.1f} dB   {true}"
+        if self._classifier is not None:
+            scores = classifiers.probabilities(self._classifier, noisy)[0]
+            caption += f"\nanswer: {self._class_names[scores.argmax()]} ({scores.max():.0%})"
+        return (clean[0], noisy[0], MIDDLE + noisy[0] - clean[0]), caption
 
 
-class RestorationSlider(_Blitted):
+class RestorationSlider(_Noised):
     """Noisy image, what a restorer makes of it, and its pattern, with the first answers of classifiers."""
 
     def __init__(
@@ -135,30 +151,22 @@ class RestorationSlider(_Blitted):
         class_names: Sequence[str],
         restorer: keras.Model,
         classified: Mapping[str, keras.Model],
+        indices: np.ndarray | None = None,
     ) -> None:
-        """Show images (N, H, W, 3) in [0, 255]; labels (N,); classified: classifiers with logits, by name."""
-        self._images, self._labels, self._class_names = images, labels, class_names
+        """Show images (N, H, W, 3) in [0, 255]; classified: classifiers with logits, by name.
+
+        Others as in `NoiseSlider`.
+        """
         self._restorer, self._classified = restorer, classified
-        self.index = ipywidgets.IntSlider(0, 0, len(images) - 1, description="image")
-        self.kind = ipywidgets.Dropdown(options=list(STRONGEST), description="noise")
-        self.level = ipywidgets.FloatSlider(
-            0.25, min=0, max=1, step=1 / STEPS, description="level", readout=False
-        )
         titles = ("noisy", "restored", f"pattern + {MIDDLE}")
-        super().__init__(
-            images[0].shape, titles, (self.index, self.kind, self.level), lines=2 + len(classified)
-        )
+        super().__init__(images, labels, class_names, indices, titles, lines=2 + len(classified))
 
     def _shown(self) -> tuple[Sequence[np.ndarray], str]:
-        strongest = STRONGEST[self.kind.value]
-        level = self.level.value * REACH * strongest.value
-        clean, numbers = self._images[self.index.value][None], [self.index.value]
-        noisy = noise.MODELS[self.kind.value](clean, level, seed=0, indices=numbers, **strongest.options)
+        clean, noisy, kind, true = self._noised(0)
         restored = classifiers.compiled(self._restorer)(noisy).numpy()
         before, after = metrics.psnr(clean, noisy)[0], metrics.psnr(clean, restored)[0]
-        true = self._class_names[self._labels[self.index.value]]
-        lines = [f"{self.kind.value} {level:.3g}   PSNR {before:.1f} dB, restored {after:.1f} dB"]
-        lines += [f"true: {true}", *(self._first_five(name, noisy) for name in self._classified)]
+        lines = [f"{kind}   PSNR {before:.1f} dB, restored {after:.1f} dB", true]
+        lines += [self._first_five(name, noisy) for name in self._classified]
         return (noisy[0], restored[0], MIDDLE + restored[0] - noisy[0]), "\n".join(lines)
 
     def _first_five(self, name: str, noisy: np.ndarray) -> str:
