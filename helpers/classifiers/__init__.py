@@ -1,12 +1,13 @@
 """Image classifiers: (N, H, W, C) grey levels in [0, 255] in, logits (N, classes) out.
 
-`networks` builds them: the papers' and this project's own. `combined` makes one of several (`ensemble`) or
-puts a filter in front (`smoothed`). `forward` asks one, in compiled batches; `comparison` asks many about
-many noise sets, and reads the `Answers` in many ways, `ranks` in two more. `layers` has what Keras lacks, and
-the precision they compute in; `files` loads somebody's own model safely and tells whether it fits.
+`networks` builds them: the papers' and this project's own. `combined` makes one of several (`ensemble`),
+looks several times (`five_crops`) or puts a filter in front (`smoothed`). `forward` asks one, in compiled
+batches; `comparison` asks many about many noise sets, and reads the `Answers` in many ways, `ranks` in two
+more. `layers` has what Keras lacks, and the precision they compute in; `files` loads somebody's own model
+safely and tells whether it fits.
 """
 
-from helpers.classifiers.combined import Ensembles, ensemble, logits_of, smoothed
+from helpers.classifiers.combined import Ensembles, ensemble, five_crops, logits_of, smoothed
 from helpers.classifiers.comparison import CLEAN, Answers, Models, answers, best_filter, several
 from helpers.classifiers.files import check, digest, load, structure, with_logits
 from helpers.classifiers.forward import compiled, logits, multiply_adds, predictions, probabilities
@@ -17,9 +18,10 @@ from helpers.classifiers.networks import paper_network
 from helpers.classifiers.ranks import exchanges, top_hits
 
 __all__ = [
-    *("CLEAN", "PAPER_NETWORKS", "PRECISIONS", "Answers", "ColourConvolution", "Doubled"),
-    *("Ensembles", "FusedNormalization", "Halved", "Models", "aghdam", "answers", "best_filter", "check"),
-    *("cifar_quick", "cnn_baseline", "compact", "compiled", "digest", "ensemble", "exchanges", "lenet"),
-    *("load", "logits", "logits_of", "multiply_adds", "paper_network", "precision_here", "predictions"),
-    *("probabilities", "several", "smoothed", "structure", "top_hits", "with_logits", "with_precision"),
+    *("CLEAN", "PAPER_NETWORKS", "PRECISIONS", "Answers", "ColourConvolution", "Doubled", "Ensembles"),
+    *("FusedNormalization", "Halved", "Models", "aghdam", "answers", "best_filter", "check"),
+    *("cifar_quick", "cnn_baseline", "compact", "compiled", "digest", "ensemble", "exchanges"),
+    *("five_crops", "lenet", "load", "logits", "logits_of", "multiply_adds", "paper_network"),
+    *("precision_here", "predictions", "probabilities", "several", "smoothed", "structure", "top_hits"),
+    *("with_logits", "with_precision"),
 ]

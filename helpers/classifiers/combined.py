@@ -1,7 +1,8 @@
-"""Classifiers made of others: an ensemble, and one behind a filter."""
+"""Classifiers made of others: an ensemble, one that looks several times, and one behind a filter."""
 
 import math
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 
@@ -54,6 +55,24 @@ class Ensembles(list):
         self.teams = [[trained[(start + k) % count] for k in range(size)] for start in starts]
         super().__init__(map(ensemble, self.teams))
         self.overlap = size * (count - 1) / (count - size) if size < count else 1.0
+
+
+def five_crops(model: keras.Model, margin: int = 2) -> keras.Model:
+    """The mean probabilities of the model for five enlarged crops of an image, as logarithms.
+
+    The crops lie in the middle and the corners (Krizhevsky et al. 2012, section 4.1, without the mirror
+    images, which signs have other classes in); margin: in pixels, what the middle one leaves out on each
+    side. Returns a keras.Model that shares the model's weights, at five times its cost. Raises ValueError
+    where the model takes images of any size, or smaller ones than the crops leave.
+    """
+    images, (height, width) = keras.Input(model.input_shape[1:]), model.input_shape[1:3]
+    if None in (height, width) or not 0 < 2 * margin < min(height, width):
+        raise ValueError(f"crops of margin {margin} do not fit images of sides {height} and {width}")
+    middle, first, last = (margin, margin), (0, 2 * margin), (2 * margin, 0)  # left out before and after
+    views = [(middle, middle), *product((first, last), repeat=2)]
+    crops = [layers.Resizing(height, width)(layers.Cropping2D(view)(images)) for view in views]
+    mean = layers.Average()([layers.Softmax()(model(crop)) for crop in crops])
+    return keras.Model(images, logits_of(mean), name=f"{model.name}_crops")
 
 
 def smoothed(model: keras.Model, sigma: float) -> keras.Model:

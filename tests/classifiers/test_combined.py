@@ -5,7 +5,7 @@ from scipy.ndimage import gaussian_filter
 from tiny_networks import photographs, small
 
 from helpers import classifiers
-from helpers.backend import keras
+from helpers.backend import keras, tf
 
 layers = keras.layers
 
@@ -32,6 +32,28 @@ def test_an_ensemble_takes_sequential_models_and_ensembles_and_stays_finite(mode
     sure = classifiers.ensemble([other, third])
     found = classifiers.logits(sure, photographs())
     np.testing.assert_allclose(found, [[0] + 4 * [np.log(1e-37)]] * 13, atol=1e-3)
+
+
+def test_five_crops_are_enlarged_and_averaged(model, tmp_path):
+    images = photographs(4).astype(np.float32)
+    crops = [
+        images[:, 2:-2, 2:-2],
+        images[:, :-4, :-4],
+        images[:, :-4, 4:],
+        images[:, 4:, :-4],
+        images[:, 4:, 4:],
+    ]
+    looks = [tf.image.resize(crop, (16, 16)).numpy() for crop in crops]
+    expected = np.mean([classifiers.probabilities(model, look) for look in looks], 0)
+    looking = classifiers.five_crops(model)
+    np.testing.assert_allclose(classifiers.probabilities(looking, images), expected, atol=1e-5)
+    assert classifiers.multiply_adds(looking) == 5 * classifiers.multiply_adds(model)
+    looking.save(tmp_path / "looking.keras")
+    loaded = classifiers.load(tmp_path / "looking.keras", 16, 5)
+    np.testing.assert_allclose(classifiers.probabilities(loaded, images), expected, atol=1e-5)
+    for network, margin in ((model, 8), (model, 0), (small(side=None), 2)):
+        with pytest.raises(ValueError, match=f"crops of margin {margin} do not fit images"):
+            classifiers.five_crops(network, margin)
 
 
 def test_ensembles_of_unequal_or_too_few_models_are_refused():
