@@ -69,7 +69,8 @@ def psnr_lines(
 
 
 def gains(table: pd.DataFrame, title: str) -> Figure:
-    """Gain against the sigma of the noise. table: sigma, restorer, gain, gain_low, gain_high in dB."""
+    """Gain against the sigma of the noise. table: noise (the sigma), restorer, gain, gain_low, gain_high."""
+    table = table.assign(sigma=table["noise"].astype(float))
     figure, axis = plt.subplots(figsize=(9, 4.5), layout="constrained")
     names = list(dict.fromkeys(table["restorer"]))
     for name, look in zip(names, looks(len(names)), strict=True):

@@ -34,11 +34,12 @@ class Restored:
     costs: dict[str, int | None]
     groups: np.ndarray | None
 
-    def quality(self) -> pd.DataFrame:
+    def quality(self, patches: Mapping[str, int] | None = None) -> pd.DataFrame:
         """A row per noise and restorer: mean PSNR, what it gained, and SSIM.
 
-        Columns noise, restorer, multiply_adds, psnr_before, psnr, low, high (dB), gain, gain_low, gain_high,
-        ssim_before, ssim, images, samples, trainings. Intervals cover images and trainings.
+        patches: restorer -> how many it was trained on. Columns noise, restorer, multiply_adds, psnr_before,
+        psnr, low, high (dB), gain, gain_low, gain_high, ssim_before, ssim, images, samples, trainings, and
+        patches if given. Intervals cover images and trainings.
         """
         rows = []
         for (restorer, noise), found in self.after.items():
@@ -49,7 +50,8 @@ class Restored:
             row |= {"ssim_before": self.ssim_before[noise].mean()}
             row |= {"ssim": self.ssim_after[restorer, noise].mean(), "images": before.shape[1]}
             rows.append(row | {"samples": len(before), "trainings": len(found)})
-        return pd.DataFrame(rows)
+        table = pd.DataFrame(rows)
+        return table if patches is None else table.assign(patches=table["restorer"].map(patches))
 
     def hits(self, noise: str, restorers: Sequence[str], published: str | None = None) -> pd.DataFrame:
         """How often each restorer comes first, or among the first two, by PSNR (restoration, Table 2).

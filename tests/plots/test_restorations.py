@@ -41,7 +41,7 @@ def test_lines_are_the_fitted_ones_beside_the_identity():
 
 
 def test_gains_are_sorted_by_sigma():
-    columns = {"sigma": [20.0, 5.0], "restorer": "l3", "gain": [3.0, -1.0]}
+    columns = {"noise": ["20", "5"], "restorer": "l3", "gain": [3.0, -1.0]}
     table = pd.DataFrame(columns | {"gain_low": [2.0, -2.0], "gain_high": [4.0, 0.0]})
     (axis,) = drawn(plots.gains(table, "title"))
     assert axis.lines[0].get_xdata().tolist() == [5, 20]

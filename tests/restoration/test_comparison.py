@@ -46,6 +46,9 @@ def test_the_table_of_quality(found):
     assert same["psnr"] == pytest.approx(same["psnr_before"], rel=1e-5)
     assert (same["images"], same["samples"], same["trainings"]) == (70, 2, 2)
     assert same["multiply_adds"] == 9
+    assert "patches" not in table
+    counted = found.quality(patches={"same": 80}).set_index(["noise", "restorer"])["patches"]
+    assert counted["gaussian", "same"] == 80 and np.isnan(counted["gaussian", "median"])
     assert np.isnan(table.loc["gaussian", "median"]["multiply_adds"])
     darker = table.loc["gaussian", "darker"]
     assert darker["low"] < darker["psnr"] < darker["high"]
