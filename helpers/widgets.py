@@ -101,7 +101,7 @@ class _Noised(_Blitted):
         super().__init__(images[0].shape, titles, (self.index, self.kind, self.level, *controls), lines)
 
     def _noised(self, seed: int) -> tuple[np.ndarray, np.ndarray, str, str]:
-        """The chosen image (1, H, W, 3), the same noisy, the noise in words, and the true class."""
+        """The chosen image (1, H, W, 3), the same noisy, the noise and the true class in words."""
         strongest = STRONGEST[self.kind.value]
         level = self.level.value * REACH * strongest.value
         chosen = slice(self.index.value, self.index.value + 1)
@@ -133,8 +133,8 @@ class NoiseSlider(_Noised):
         super().__init__(images, labels, class_names, indices, titles, (self.seed,))
 
     def _shown(self) -> tuple[Sequence[np.ndarray], str]:
-        clean, noisy, kind, true = self._noised(self.seed.value)
-        caption = f"{kind}   PSNR {metrics.psnr(clean, noisy)[0]:.1f} dB   {true}"
+        clean, noisy, strength, true = self._noised(self.seed.value)
+        caption = f"{strength}   PSNR {metrics.psnr(clean, noisy)[0]:.1f} dB   {true}"
         if self._classifier is not None:
             scores = classifiers.probabilities(self._classifier, noisy)[0]
             caption += f"\nanswer: {self._class_names[scores.argmax()]} ({scores.max():.0%})"
@@ -151,21 +151,17 @@ class RestorationSlider(_Noised):
         class_names: Sequence[str],
         restorer: keras.Model,
         classified: Mapping[str, keras.Model],
-        indices: np.ndarray | None = None,
     ) -> None:
-        """Show images (N, H, W, 3) in [0, 255]; classified: classifiers with logits, by name.
-
-        Others as in `NoiseSlider`.
-        """
+        """Show images (N, H, W, 3) in [0, 255]; labels (N,); classified: classifiers with logits, by name."""
         self._restorer, self._classified = restorer, classified
         titles = ("noisy", "restored", f"pattern + {MIDDLE}")
-        super().__init__(images, labels, class_names, indices, titles, lines=2 + len(classified))
+        super().__init__(images, labels, class_names, None, titles, lines=2 + len(classified))
 
     def _shown(self) -> tuple[Sequence[np.ndarray], str]:
-        clean, noisy, kind, true = self._noised(0)
+        clean, noisy, strength, true = self._noised(0)
         restored = classifiers.compiled(self._restorer)(noisy).numpy()
         before, after = metrics.psnr(clean, noisy)[0], metrics.psnr(clean, restored)[0]
-        lines = [f"{kind}   PSNR {before:.1f} dB, restored {after:.1f} dB", true]
+        lines = [f"{strength}   PSNR {before:.1f} dB, restored {after:.1f} dB", true]
         lines += [self._first_five(name, noisy) for name in self._classified]
         return (noisy[0], restored[0], MIDDLE + restored[0] - noisy[0]), "\n".join(lines)
 

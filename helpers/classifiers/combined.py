@@ -34,8 +34,7 @@ def ensemble(models: Sequence[keras.Model]) -> keras.Model:
         keras.Model(model.inputs[0], model.outputs[0], name=f"member_{number}")
         for number, model in enumerate(models)
     ]
-    mean = layers.Average()([layers.Softmax()(member(images)) for member in members])
-    return keras.Model(images, logits_of(mean), name="ensemble")
+    return _mean_of(images, [member(images) for member in members], "ensemble")
 
 
 class Ensembles(list):
@@ -60,10 +59,10 @@ class Ensembles(list):
 def five_crops(model: keras.Model, margin: int = 2) -> keras.Model:
     """The mean probabilities of the model for five enlarged crops of an image, as logarithms.
 
-    The crops lie in the middle and the corners (Krizhevsky et al. 2012, section 4.1, without the mirror
-    images, which signs have other classes in); margin: in pixels, what the middle one leaves out on each
-    side. Returns a keras.Model that shares the model's weights, at five times its cost. Raises ValueError
-    where the model takes images of any size, or smaller ones than the crops leave.
+    The crops lie in the middle and the corners (Krizhevsky et al. 2012, section 4.1, without mirror images: a
+    mirrored sign may be of another class). margin: in pixels, what the middle one leaves out on each side.
+    Returns a keras.Model that shares the model's weights, at five times its cost. Raises ValueError where the
+    model takes images of any size, the margin is below 1, or nothing would be left.
     """
     images, (height, width) = keras.Input(model.input_shape[1:]), model.input_shape[1:3]
     if None in (height, width) or not 0 < 2 * margin < min(height, width):
@@ -71,8 +70,7 @@ def five_crops(model: keras.Model, margin: int = 2) -> keras.Model:
     middle, first, last = (margin, margin), (0, 2 * margin), (2 * margin, 0)  # left out before and after
     views = [(middle, middle), *product((first, last), repeat=2)]
     crops = [layers.Resizing(height, width)(layers.Cropping2D(view)(images)) for view in views]
-    mean = layers.Average()([layers.Softmax()(model(crop)) for crop in crops])
-    return keras.Model(images, logits_of(mean), name=f"{model.name}_crops")
+    return _mean_of(images, [model(crop) for crop in crops], f"{model.name}_crops")
 
 
 def smoothed(model: keras.Model, sigma: float) -> keras.Model:
@@ -100,3 +98,8 @@ def smoothed(model: keras.Model, sigma: float) -> keras.Model:
 def logits_of(probabilities: keras.KerasTensor) -> keras.KerasTensor:
     """Finite logits the softmax of which are the probabilities (N, classes)."""
     return ops.log(ops.maximum(ops.cast(probabilities, "float32"), SMALLEST))
+
+
+def _mean_of(images: keras.KerasTensor, logits: Sequence[keras.KerasTensor], name: str) -> keras.Model:
+    mean = layers.Average()([layers.Softmax()(each) for each in logits])
+    return keras.Model(images, logits_of(mean), name=name)

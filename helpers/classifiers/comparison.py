@@ -257,8 +257,9 @@ def answers(
         for label, noise_set in named.items()
     }
     overlap = {name: getattr(trained, "overlap", 1.0) for name, trained in trainings.items()}
+    shape = images.images.shape[1:]
     sizes = {
-        name: {"parameters": trained[0].count_params(), "multiply_adds": multiply_adds(trained[0])}
+        name: {"parameters": trained[0].count_params(), "multiply_adds": multiply_adds(trained[0], shape)}
         for name, trained in trainings.items()
     }
     return Answers(named, predicted, images.labels, images.groups, images.class_names, overlap, sizes)

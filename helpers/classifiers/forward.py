@@ -49,18 +49,22 @@ def predictions(model: keras.Model, images: np.ndarray | tf.Tensor, **options: o
 @lru_cache(maxsize=32)
 def compiled(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """The forward pass, float32 images (N, H, W, C) to logits, as one function, traced once for all calls."""
-    images = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    return tf.function(lambda batch: model(batch, training=False), autograph=False).get_concrete_function(
-        images
-    )
+    return _traced(model, (None, *model.input_shape[1:]))
 
 
-def multiply_adds(model: keras.Model) -> int:
-    """Multiply-adds that a model needs for one image, in all convolutions and matrix products."""
+def multiply_adds(model: keras.Model, shape: tuple[int, int, int]) -> int:
+    """Multiply-adds for one image of a shape (H, W, C): plain and depthwise convolutions, matrix products.
+
+    Others are not counted, such as Keras' grouped convolutions.
+    """
     summed = {"Conv2D": -1, "MatMul": -1, "DepthwiseConv2dNative": 2}  # a kernel's sides that are summed over
     return sum(
-        math.prod(operation.inputs[1].shape[: summed[operation.type]])
-        * math.prod(operation.outputs[0].shape[1:])
-        for operation in compiled(model).graph.get_operations()
+        math.prod(operation.inputs[1].shape[: summed[operation.type]]) * math.prod(operation.outputs[0].shape)
+        for operation in _traced(model, (1, *shape)).graph.get_operations()
         if operation.type in summed
     )
+
+
+def _traced(model: keras.Model, shape: tuple[int | None, ...]) -> Callable[[tf.Tensor], tf.Tensor]:
+    forward = tf.function(lambda batch: model(batch, training=False), autograph=False)
+    return forward.get_concrete_function(tf.TensorSpec(shape, tf.float32))

@@ -1,4 +1,7 @@
-"""Layers that Keras lacks or computes slowly on a CPU, and the precision that models compute in."""
+"""Layers that Keras lacks or computes slowly on a CPU, and the precision that models compute in.
+
+`Halved` and `Doubled` are of restorers: they live here so that the file of a fused model loads without them.
+"""
 
 from helpers.backend import fast_bfloat16, keras, tf
 
@@ -110,7 +113,7 @@ class Doubled(keras.layers.Layer):
         return (*images_shape[:3], parts_shape[3] // 4)
 
 
-OWN = (ColourConvolution, FusedNormalization, Halved, Doubled)  # what files of models may hold of ours
+OWN = (ColourConvolution, FusedNormalization, Halved, Doubled)  # what model files may hold of this project's
 
 
 def with_precision(model: keras.Model, precision: str) -> keras.Model:

@@ -42,6 +42,7 @@ def learning_curves(histories: Mapping[str, pd.DataFrame], title: str) -> Figure
     for (name, history), look in zip(histories.items(), looks(len(histories)), strict=True):
         axis.plot(history["epoch"], history["val_psnr"], label=name, **look)
     axis.set(xlabel="epoch", ylabel="PSNR (dB)", title=title)
+    axis.xaxis.get_major_locator().set_params(integer=True)
     legend_on_the_right(axis)
     return figure
 
@@ -69,7 +70,7 @@ def psnr_lines(
 
 
 def gains(table: pd.DataFrame, title: str) -> Figure:
-    """Gain against the sigma of the noise. table: noise (the sigma), restorer, gain, gain_low, gain_high."""
+    """Gain against the sigma of the noise. table: noise (sigma), restorer, gain, gain_low, gain_high (dB)."""
     table = table.assign(sigma=table["noise"].astype(float))
     figure, axis = plt.subplots(figsize=(9, 4.5), layout="constrained")
     names = list(dict.fromkeys(table["restorer"]))

@@ -1,10 +1,10 @@
 """Restorers: images (N, H, W, C) in [0, 255] in, restored images of the same size and range out.
 
 `networks` builds them: L3 to L11 of Aghdam et al., the network they compare with, and this project's own,
-`compact`. Each is padded, to be used, and has an `unpadded` twin, to be
-trained; `fuse` puts one in front of a classifier. `learning` trains them: the paper's recipe and this
-project's. `filters` has the classic ones. `comparison` lets all restore the same degraded images;
-`contraction` asks whether they bring images nearer to each other.
+`compact`. Each is padded, to be used, and has an `unpadded` twin, to be trained; `fuse` puts one in front of
+a classifier. `learning` trains them: the paper's recipe and this project's. `filters` has the classic ones.
+`comparison` lets all restore the same degraded images; `contraction` asks whether they bring images nearer to
+each other.
 """
 
 from helpers.restoration.comparison import Restored, compare, examples

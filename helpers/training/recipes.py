@@ -13,7 +13,7 @@ class Recipe:
 
     epochs: int = 24
     learning_rate: float = 0.003  # peak of the cosine schedule, or the constant rate
-    schedule: str = "cosine"  # cosine (a warm-up of one epoch, then to zero) | constant
+    schedule: str = "cosine"  # cosine (warm-up, then to zero: see tasks.cosine) | constant
     batch_size: int = 128
     weight_decay: float = 0.02  # of AdamW; 0 is plain Adam
     label_smoothing: float = 0.1

@@ -179,6 +179,18 @@ def test_fine_tuning_behind_a_restorer_leaves_the_given_ones_alone(joint, tmp_pa
         assert not np.array_equal(behind.get_weights()[0], start.get_weights()[0])
 
 
+def test_the_same_fine_tuning_in_an_empty_store_gives_the_same_weights(tmp_path, monkeypatch):
+    recipe = training.Recipe(epochs=1, batch_size=8, augmentation="camera")
+    splits = replace(SPLITS, train=two_classes(TRAIN), validation=two_classes(VALIDATION))
+    keras.utils.set_random_seed(0)
+    options, found = {"seeds": (0,), "restorers": [l3()], "joint": True}, []
+    for store in ("one", "other"):
+        monkeypatch.setattr(fitting, "CACHE", tmp_path / store)
+        found += restoration.fine_tune([classifier(1)], recipe, splits, **options)
+    for one, other in zip(*(each.model.get_weights() for each in found), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_fine_tuning_alone_starts_from_the_given_weights():
     recipe = training.Recipe(epochs=1, batch_size=8, augmentation="none", learning_rate=1e-9)
     splits = replace(SPLITS, train=two_classes(TRAIN), validation=two_classes(VALIDATION))

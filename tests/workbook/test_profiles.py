@@ -1,6 +1,8 @@
 import ast
+import json
 
 import pytest
+from small_project import ROOT
 
 from helpers.workbook import notebooks, profiles
 from helpers.workbook.notebooks import Refused
@@ -96,3 +98,24 @@ def test_the_search_reads_what_the_sweep_has_written():
         assert [found[0][key] for key in shared] == [found[1][key] for key in shared]
         assert found[0]["members"] <= found[1]["members"]
         assert found[0]["images"] <= found[0]["sweep_images"]
+
+
+def values(stem, given):
+    """Parameters of a notebook of this workbook, as it would run."""
+    cells = json.loads((ROOT / "notebooks" / f"{stem}.ipynb").read_text())["cells"]
+    (source,) = ("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", ()))
+    found = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(source).body}
+    return found | given
+
+
+@pytest.mark.parametrize("profile", ["smoke", "quick", "full"])
+def test_a_notebook_agrees_with_those_it_reads_on_what_both_have(profile):
+    books = notebooks.find(ROOT)
+    given, compared = profiles.load(profile, books, ROOT), 0
+    for stem, book in books.items():
+        for other in book.needs:
+            ours, theirs = values(stem, given[stem]), values(other, given[other])
+            shared = ours.keys() & theirs.keys()
+            assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
+            compared += len(shared)
+    assert compared > 20
