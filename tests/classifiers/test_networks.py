@@ -220,12 +220,12 @@ def test_aghdam_computes_figure_2():
 
 
 def test_compact_sees_neither_brightness_nor_contrast(tiny_compact):
-    even = keras.Model(tiny_compact.input, tiny_compact.layers[2].output)
+    normalised = keras.Model(tiny_compact.input, tiny_compact.layers[2].output)
     images = photographs(3, 16).astype(np.float32)
     values = images.reshape(3, -1)
     variances = values.var(1) + 16
     expected = (values - values.mean(1, keepdims=True)) / np.sqrt(variances)[:, None]
-    np.testing.assert_allclose(even(images).numpy().reshape(3, -1), expected, atol=1e-4)
+    np.testing.assert_allclose(normalised(images).numpy().reshape(3, -1), expected, atol=1e-4)
     dark = classifiers.logits(tiny_compact, 10 + images / 2)
     np.testing.assert_allclose(dark, classifiers.logits(tiny_compact, images), atol=0.02)
     assert not np.allclose(dark, classifiers.logits(tiny_compact, images[::-1]), atol=0.02)
