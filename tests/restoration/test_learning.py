@@ -99,6 +99,23 @@ def test_a_step_of_the_paper_is_the_one_on_paper():
     assert (again.penalty, again.last) == (0.5, 0.1)
 
 
+@pytest.mark.parametrize("recipe", [restoration.Recipe(), replace(restoration.PAPER, clipnorm=5.0)])
+def test_a_long_gradient_is_shortened_to_the_norm(recipe):
+    """Two gradients of norms 100 and 1 lead where 5 and 1 lead, and without the limit elsewhere."""
+
+    def ends(recipe, gradients):
+        optimizer = restoration.Restoration(0).compiled_with(recipe, 10)["optimizer"]
+        weights = [keras.Variable([1.0, 1.0]), keras.Variable([1.0])]
+        optimizer.build(weights)
+        for scale in gradients:
+            optimizer.apply([tf.constant([0.6, 0.0]) * scale, tf.constant([0.8]) * scale])
+        return np.concatenate([weight.numpy() for weight in weights])
+
+    np.testing.assert_allclose(ends(recipe, [100, 1]), ends(recipe, [5, 1]), rtol=1e-6)
+    free = replace(recipe, clipnorm=None)
+    assert np.abs(ends(free, [100, 1]) - ends(free, [5, 1])).max() > 1e-5
+
+
 def test_a_killed_training_goes_on_with_the_same_numbers(tmp_path, monkeypatch):
     recipe = replace(restoration.PAPER, epochs=3, batch_size=8)
     whole = fit(recipe)["l3"][0]
@@ -129,7 +146,11 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_checkpoint(tmp_path, mon
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [({"optimizer": "sgd"}, "unknown optimizer 'sgd'"), ({"versions": 0}, "versions is 0")],
+    [
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'"),
+        ({"versions": 0}, "versions is 0"),
+        ({"clipnorm": 0.0}, "clipnorm is 0.0"),
+    ],
 )
 def test_unknown_choices_are_refused(option, message):
     with pytest.raises(ValueError, match=message):
