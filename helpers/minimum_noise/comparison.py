@@ -89,6 +89,25 @@ class Comparison:
         table = pd.DataFrame(rows)
         return table.assign(p_holm=metrics.holm(table["p"]))
 
+    def carried(self, source: str) -> pd.DataFrame:
+        """Which other networks the noises fool that were found for one: noise that does not know them.
+
+        Columns method, source, network, images (turned on the source, and right on the network without
+        noise), fooled with low and high (%; Wilson's interval).
+        """
+        rows = []
+        for (method, name), own in self.found.items():
+            known = self.found[method, source]
+            chosen = known.success & ~own.already_wrong
+            if name == source or not chosen.any():
+                continue
+            noisy = self.images[chosen] + known.noise[chosen]
+            fooled = classifiers.predictions(self.networks[name], noisy) != self.labels[chosen]
+            row = {"method": method, "source": source, "network": name, "images": len(fooled)}
+            ends = 100 * np.array(metrics.accuracy_interval(fooled))
+            rows.append(row | dict(zip(("fooled", "low", "high"), ends, strict=True)))
+        return pd.DataFrame(rows, columns=["method", "source", "network", "images", "fooled", "low", "high"])
+
     def worth(self, method: str, queries: int, others: Sequence[str]) -> pd.DataFrame:
         """What questions are worth: the norm after so many, relative to other methods, paired by image.
 

@@ -188,7 +188,8 @@ def readable(frame, decimals: int = 2):
             continue
         number = column.dtype.kind == "f"
         text = "{:.2g}".format if name in ("p", "p_holm") else partial(_rounded, decimals=decimals)
-        shown[name] = [text(value) if number else value for value in column]
+        values = zip(column, column.isna(), strict=True)
+        shown[name] = [text(value) if number else "" if missing else value for value, missing in values]
         place = frame.columns.get_loc(name) + 1
         if list(frame.columns[place : place + 2]) == ["low", "high"]:
             ends = zip(frame["low"], frame["high"], strict=True)

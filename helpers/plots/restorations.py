@@ -48,13 +48,22 @@ def learning_curves(histories: Mapping[str, pd.DataFrame], title: str) -> Figure
 
 
 def psnr_lines(
-    before: np.ndarray, after: Mapping[str, np.ndarray], lines: pd.DataFrame, title: str, points: int = 300
+    before: np.ndarray,
+    after: Mapping[str, np.ndarray],
+    lines: pd.DataFrame,
+    title: str,
+    *,
+    most: float = np.inf,
+    points: int = 300,
 ) -> Figure:
     """PSNR of restored against that of noisy images, points and the fitted lines (restoration, Figure 3).
 
     before: PSNR in dB of M samples; after: restorer -> the same of the restored ones; lines: restorer,
-    psnr_0, psnr_1, …, the coefficients; points: of every restorer that are shown, evenly picked.
+    psnr_0, psnr_1, …, the coefficients; most: PSNR before, in dB, at which the figure ends; points: of every
+    restorer that are shown, evenly picked.
     """
+    shown = before <= most
+    before, after = before[shown], {name: found[shown] for name, found in after.items()}
     figure, axis = plt.subplots(figsize=(9, 5), layout="constrained")
     picked = np.linspace(0, before.size - 1, min(points, before.size)).astype(int)
     ends = np.linspace(before.min(), before.max(), 50)
@@ -70,14 +79,14 @@ def psnr_lines(
 
 
 def gains(table: pd.DataFrame, title: str) -> Figure:
-    """Gain against the sigma of the noise. table: noise (sigma), restorer, gain, gain_low, gain_high (dB)."""
+    """Gain against the sigma of the noise. table: noise (sigma), restorer, gain, low, high (dB)."""
     table = table.assign(sigma=table["noise"].astype(float))
     figure, axis = plt.subplots(figsize=(9, 4.5), layout="constrained")
     names = list(dict.fromkeys(table["restorer"]))
     for name, look in zip(names, looks(len(names)), strict=True):
         part = table[table["restorer"] == name].sort_values("sigma")
         axis.plot(part["sigma"], part["gain"], label=name, **look)
-        axis.fill_between(part["sigma"], part["gain_low"], part["gain_high"], color=look["color"], alpha=0.15)
+        axis.fill_between(part["sigma"], part["low"], part["high"], color=look["color"], alpha=0.15)
     axis.axhline(0, color="black", lw=1)
     axis.set(xlabel=SIGMA, ylabel="gain in PSNR (dB)", title=title)
     legend_on_the_right(axis)

@@ -19,11 +19,12 @@ from helpers import metrics
 from helpers.plots.looks import legend_on_the_right, looks, shortened
 
 SIGMA = "noise sigma (grey levels)"
+CROWD = 4  # curves: the bands of more hide each other
 RIGHT, WRONG = "0.6", "#c00000"  # far apart in lightness as well as in hue
 
 
 def accuracy_curves(table: pd.DataFrame, title: str, published: pd.DataFrame | None = None) -> Figure:
-    """Accuracy against sigma, a line and the band of its interval per network.
+    """Accuracy against sigma, a line per network, and of up to `CROWD` the band of its interval.
 
     table: columns network, sigma, accuracy, low, high in percent; sigma 0 is without noise, a row whose sigma
     is NaN (all sigmas taken together) is left out. published: network, sigma, accuracy of a paper, dashed
@@ -220,13 +221,14 @@ def _points(axis: Axes, points: np.ndarray, label: int) -> tuple[int, int]:
 
 
 def _network_lines(axis: Axes, table: pd.DataFrame, y: str, band: tuple[str, str] | None = None) -> None:
-    """Draw `y` against sigma, a line with markers per network; band: columns of an interval around it."""
+    """Draw `y` against sigma, a line with markers per network; band: columns of an interval around a few."""
     networks = list(dict.fromkeys(table["network"]))
     table = table.dropna(subset=["sigma"]).sort_values("sigma")
+    banded = band is not None and len(networks) <= CROWD
     for network, look in zip(networks, looks(len(networks)), strict=True):
         part = table[table["network"] == network]
         axis.plot(part["sigma"], part[y], ms=6, label=network, **look)
-        if band is not None:
+        if banded:
             axis.fill_between(
                 part["sigma"], *(part[edge] for edge in band), color=look["color"], alpha=0.15, lw=0
             )

@@ -11,10 +11,11 @@ from helpers import classifiers, metrics, outputs
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet
 from helpers.restoration.learning import psnr
-from helpers.restoration.networks import multiply_adds, pattern
+from helpers.restoration.networks import pattern
 
 Restorer = keras.Model | Callable[[np.ndarray], np.ndarray]  # a network, or a filter of whole batches
 BLOCK = 64  # images of a batch: the maps of L11 are wide
+BORDER = 6  # pixels at each side that the zeros around an image can reach through L11
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +23,14 @@ class Restored:
     """How near to the clean images restorers came.
 
     before: noise -> PSNR in dB of the degraded images, (S, N) of S samples of N images; after: (restorer,
-    noise) -> the same of the restored ones, (T, S, N) of its T trainings; ssim_before, ssim_after: of the
-    first sample alone, (N,) and (T, N); costs: restorer -> multiply-adds a pixel, None of filters; groups:
-    (N,) or None.
+    noise) -> the same of the restored ones, (T, S, N) of its T trainings; inner: what they gained without the
+    outer `BORDER` pixels, (T, S, N); ssim_before, ssim_after: of the first sample alone, (N,) and (T, N);
+    costs: restorer -> multiply-adds a pixel, None of filters; groups: (N,) or None.
     """
 
     before: dict[str, np.ndarray]
     after: dict[tuple[str, str], np.ndarray]
+    inner: dict[tuple[str, str], np.ndarray]
     ssim_before: dict[str, np.ndarray]
     ssim_after: dict[tuple[str, str], np.ndarray]
     costs: dict[str, int | None]
@@ -38,27 +40,32 @@ class Restored:
         """A row per noise and restorer: mean PSNR, what it gained, and SSIM.
 
         patches: restorer -> how many it was trained on. Columns noise, restorer, multiply_adds, psnr_before,
-        psnr, low, high (dB), gain, gain_low, gain_high, ssim_before, ssim, images, samples, trainings, and
-        patches if given. Intervals cover images and trainings.
+        psnr, gain with low and high (dB), inner (the gain without the border), ssim_before, ssim, images,
+        samples, trainings, and patches if given. Intervals cover images and trainings.
         """
         rows = []
         for (restorer, noise), found in self.after.items():
             before = self.before[noise]
             row = {"noise": noise, "restorer": restorer, "multiply_adds": self.costs[restorer]}
-            row |= {"psnr_before": before.mean()} | self._interval("psnr", "", found.mean(1))
-            row |= self._interval("gain", "gain_", (found - before).mean(1))
-            row |= {"ssim_before": self.ssim_before[noise].mean()}
+            row |= {"psnr_before": before.mean(), "psnr": found.mean()}
+            row |= self._interval((found - before).mean(1))
+            row |= {
+                "inner": self.inner[restorer, noise].mean(),
+                "ssim_before": self.ssim_before[noise].mean(),
+            }
             row |= {"ssim": self.ssim_after[restorer, noise].mean(), "images": before.shape[1]}
             rows.append(row | {"samples": len(before), "trainings": len(found)})
-        table = pd.DataFrame(rows)
-        return table if patches is None else table.assign(patches=table["restorer"].map(patches))
+        table = pd.DataFrame(rows).astype({"multiply_adds": "Int64"})
+        if patches is None:
+            return table
+        return table.assign(patches=table["restorer"].map(patches).astype("Int64"))
 
     def hits(self, noise: str, restorers: Sequence[str], published: str | None = None) -> pd.DataFrame:
         """How often each restorer comes first, or among the first two, by PSNR (restoration, Table 2).
 
         published: a table of `data/published` with counts top_1 and top_2. Columns restorer, top_1, top_2 (%
-        of the samples, mean over trainings), samples, and the published shares. Trainings meet by number, as
-        far as all have them.
+        of the samples, mean over trainings), samples, and the published shares, if they are of the same
+        restorers: shares among others say nothing. Trainings meet by number, as far as all have them.
         """
         trainings = min(len(self.after[name, noise]) for name in restorers)
         found = np.stack([self.after[name, noise][:trainings] for name in restorers])  # (R, T, S, N)
@@ -75,18 +82,22 @@ class Restored:
         if published is None:
             return table
         printed = outputs.published(published).set_index("restorer")
+        if set(printed.index) != set(restorers):
+            return table
         printed = (100 * printed / printed["top_1"].sum()).add_prefix("published_")
         return table.merge(printed.reset_index(), "left", on="restorer")
 
-    def lines(self, noise: str, degree: int = 1) -> pd.DataFrame:
+    def lines(self, noise: str, degree: int = 1, most: float = np.inf) -> pd.DataFrame:
         """PSNR after as a polynomial of the PSNR before, of the first trainings (restoration, Figure 3).
 
-        Columns restorer, and a coefficient of every power, psnr_0 first.
+        most: PSNR before, in dB, of the samples that are fitted. Columns restorer, and a coefficient of every
+        power, psnr_0 first.
         """
-        rows, before = [], self.before[noise].ravel()
+        rows, fitted_to = [], self.before[noise] <= most
+        before = self.before[noise][fitted_to]
         for (restorer, of), found in self.after.items():
             if of == noise:
-                fitted = np.polynomial.Polynomial.fit(before, found[0].ravel(), degree).convert().coef
+                fitted = np.polynomial.Polynomial.fit(before, found[0][fitted_to], degree).convert().coef
                 powers = {f"psnr_{power}": value for power, value in enumerate(fitted)}
                 rows.append({"restorer": restorer} | powers)
         return pd.DataFrame(rows)
@@ -94,7 +105,7 @@ class Restored:
     def gains(self, over: str) -> pd.DataFrame:
         """What every other restorer has over one, in dB, paired by training, image and sample.
 
-        Columns noise, restorer, over, gain, gain_low, gain_high, images, trainings.
+        Columns noise, restorer, over, gain with low and high, inner (without the border), images, trainings.
         """
         rows = []
         for (restorer, noise), found in self.after.items():
@@ -103,13 +114,14 @@ class Restored:
                 pairs = min(len(found), len(base))
                 steps = (found[:pairs] - base[:pairs]).mean(1)
                 row = {"noise": noise, "restorer": restorer, "over": over}
-                row |= self._interval("gain", "gain_", steps)
+                inside = self.inner[restorer, noise][:pairs] - self.inner[over, noise][:pairs]
+                row |= self._interval(steps) | {"inner": inside.mean()}
                 rows.append(row | {"images": steps.shape[1], "trainings": pairs})
         return pd.DataFrame(rows)
 
-    def _interval(self, name: str, prefix: str, values: np.ndarray) -> dict[str, float]:
-        names = (name, f"{prefix}low", f"{prefix}high")
-        return dict(zip(names, metrics.crossed_interval(values, self.groups), strict=True))
+    def _interval(self, gains: np.ndarray) -> dict[str, float]:
+        ends = metrics.crossed_interval(gains, self.groups)
+        return dict(zip(("gain", "low", "high"), ends, strict=True))
 
 
 def compare(
@@ -124,10 +136,14 @@ def compare(
 
     restorers: name -> network, several trainings of it, or a filter; noises: name -> a callable
     ``noise(images, seed=…, indices=…, copy=…)`` such as a `helpers.noise.NoiseSet`; samples: degraded
-    versions of every image, that of image i keyed by (seed, i, sample). Raises ValueError without images.
+    versions of every image, that of image i keyed by (seed, i, sample). Raises ValueError without images, or
+    where they are all border.
     """
     if not len(images):
         raise ValueError("no images: restorers need at least one")
+    if min(images.images.shape[1:3]) <= 2 * BORDER:
+        sides = "x".join(map(str, images.images.shape[1:3]))
+        raise ValueError(f"images of {sides} pixels are all border: more than {2 * BORDER} are needed")
     trained = {name: _callables(restorer) for name, restorer in restorers.items()}
     shape = (samples, len(images))
     before = {noise: np.empty(shape, np.float32) for noise in noises}
@@ -136,6 +152,7 @@ def compare(
         for noise in noises
         for name, several in trained.items()
     }
+    inner = {key: np.empty_like(values) for key, values in after.items()}
     ssim_before = {noise: np.empty(shape[1]) for noise in noises}
     ssim_after = {key: np.empty((len(found), shape[1])) for key, found in after.items()}
     total = len(noises) * samples * len(images)
@@ -148,17 +165,20 @@ def compare(
                 for sample in range(samples):
                     noisy = degrade(clean, seed=seed, indices=indices, copy=sample)
                     before[noise][sample, part] = _psnr(clean, noisy)
+                    inner_before = _psnr(_inner(clean), _inner(noisy))
                     if sample == 0:
                         ssim_before[noise][part] = metrics.ssim(clean, noisy)
                     for name, several in trained.items():
                         for number, restore in enumerate(several):
                             restored = restore(noisy)
-                            after[name, noise][number, sample, part] = _psnr(clean, restored)
+                            at = number, sample, part
+                            after[name, noise][at] = _psnr(clean, restored)
+                            inner[name, noise][at] = _psnr(_inner(clean), _inner(restored)) - inner_before
                             if sample == 0:
                                 ssim_after[name, noise][number, part] = metrics.ssim(clean, restored)
                     bar.update(len(clean))
-    costs = {name: _cost(restorer) for name, restorer in restorers.items()}
-    return Restored(before, after, ssim_before, ssim_after, costs, images.groups)
+    costs = {name: _cost(restorer, images.images.shape[1:]) for name, restorer in restorers.items()}
+    return Restored(before, after, inner, ssim_before, ssim_after, costs, images.groups)
 
 
 def examples(
@@ -182,12 +202,19 @@ def _callables(restorer: Restorer | Sequence[keras.Model]) -> list[Callable]:
     return [classifiers.compiled(model) for model in classifiers.several(restorer)]
 
 
-def _cost(restorer: Restorer | Sequence[keras.Model]) -> int | None:
-    return None if _is_filter(restorer) else multiply_adds(classifiers.several(restorer)[0])
+def _cost(restorer: Restorer | Sequence[keras.Model], shape: tuple[int, ...]) -> int | None:
+    """Multiply-adds a pixel of images of a shape (H, W, C)."""
+    if _is_filter(restorer):
+        return None
+    return round(classifiers.multiply_adds(classifiers.several(restorer)[0], shape) / (shape[0] * shape[1]))
 
 
 def _is_filter(restorer: Restorer | Sequence[keras.Model]) -> bool:
     return callable(restorer) and not isinstance(restorer, keras.Model)
+
+
+def _inner(images: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
+    return images[:, BORDER:-BORDER, BORDER:-BORDER]
 
 
 def _psnr(clean: np.ndarray, images: tf.Tensor) -> np.ndarray:

@@ -19,11 +19,10 @@ def gaussian(images: np.ndarray) -> np.ndarray:
 
 def bilateral(images: np.ndarray) -> np.ndarray:
     """The mean of near pixels of like colour (Tomasi and Manduchi 1998), twice the noise being alike."""
+    options = {"win_size": 5, "sigma_spatial": 1.0, "mode": "edge", "channel_axis": -1}
     return _each(
         images,
-        lambda image, sigma: classic.denoise_bilateral(
-            image, win_size=5, sigma_color=2 * sigma + 1e-3, sigma_spatial=1.0, channel_axis=-1
-        ),
+        lambda image, sigma: classic.denoise_bilateral(image, sigma_color=2 * sigma + 1e-3, **options),
     )
 
 

@@ -1,7 +1,7 @@
 """How restorers are trained: degraded patches in, clean ones out (restoration, equation 3, section 4.1)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -43,6 +43,14 @@ class Recipe:
 
 # Section 4.1: 100,000 iterations, which for GTSRB's 35,000 images are 143 epochs. M is not printed.
 PAPER = Recipe(epochs=143, optimizer="momentum", learning_rate=0.001, batch_size=50, clipnorm=None)
+RECIPES = {"ours": Recipe(), "paper": PAPER}
+
+
+def recipe(name: str = "ours", **options: object) -> Recipe:
+    """One of `RECIPES` with some options changed. Raises ValueError for another name."""
+    if name not in RECIPES:
+        raise ValueError(f"unknown recipe {name!r}: choose one of {', '.join(RECIPES)}")
+    return replace(RECIPES[name], **options)
 
 
 class Restoration:
@@ -145,7 +153,7 @@ def fit_all(
     for name, build in builds.items():
         task = Restoration(margin(build()))
         twins = training.fit_all(partial(_twin, build), {name: recipe}, splits, seeds=seeds, task=task)
-        found[name] = [each._replace(model=_padded(build, each.model)) for each in twins[name]]
+        found[name] = [each._replace(model=_restorer(build, each.model)) for each in twins[name]]
         for number, each in enumerate(found[name] if path else ()):
             with outputs.atomic(path(f"{name}_{number}")) as partial_file:
                 each.model.save(partial_file)
@@ -186,17 +194,14 @@ class _Fused:
     joint: bool
 
     def __call__(self) -> keras.Model:
-        restorer = self.restorer()
-        fused = fuse(restorer, self.classifier())
-        restorer.trainable = self.joint
-        return fused
+        return fuse(self.restorer(), self.classifier(), joint=self.joint)
 
 
 def _twin(build: Callable[[], keras.Model]) -> keras.Model:
     return unpadded(build())
 
 
-def _padded(build: Callable[[], keras.Model], twin: keras.Model) -> keras.Model:
+def _restorer(build: Callable[[], keras.Model], twin: keras.Model) -> keras.Model:
     restorer = build()
     restorer.set_weights(twin.get_weights())
     return restorer

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
+from helpers import classifiers
 from helpers.backend import keras
 from helpers.classifiers import Doubled, Halved
 
@@ -94,45 +94,47 @@ def has_shortcut(restorer: keras.Model) -> bool:
     return any(isinstance(layer, layers.Add) for layer in restorer.layers)
 
 
-def multiply_adds(restorer: keras.Model) -> int:
-    """Multiply-adds a pixel of the image, of all convolutions: 396,352 of L11."""
-    whole = sum(int(np.prod(layer.kernel.shape)) for layer in convolutions(restorer))
-    halved = any(isinstance(layer, Halved) for layer in restorer.get_layer(PATTERN).layers)
-    return whole // 4 if halved else whole
-
-
 def convolutions(restorer: keras.Model) -> list[keras.layers.Layer]:
     """The convolutions of a restorer, in their order."""
     return _convolutions(restorer.get_layer(PATTERN))
 
 
-def sizes(builds: Mapping[str, Callable[[], keras.Model]]) -> pd.DataFrame:
-    """A row each: restorer, parameters, multiply_adds (a pixel), share (of L11's), margin (pixels)."""
-    whole, rows = multiply_adds(network(11)), []
+def sizes(builds: Mapping[str, Callable[[], keras.Model]], image_size: int) -> pd.DataFrame:
+    """A row each: restorer, parameters, multiply_adds (a pixel), of_l11 (their share), margin (pixels).
+
+    multiply_adds: of square images of this size in pixels, what the padding adds counted too.
+    """
+    whole, rows = _multiply_adds(network(11), image_size), []
     for name, build in builds.items():
         restorer = build()
-        row = {"restorer": name, "parameters": restorer.count_params()}
-        row |= {"multiply_adds": multiply_adds(restorer), "share": multiply_adds(restorer) / whole}
-        rows.append(row | {"margin": margin(restorer)})
+        cost = _multiply_adds(restorer, image_size)
+        row = {"restorer": name, "parameters": restorer.count_params(), "multiply_adds": cost}
+        rows.append(row | {"of_l11": cost / whole, "margin": margin(restorer)})
     return pd.DataFrame(rows)
 
 
-def fuse(restorer: keras.Model, classifier: keras.Model) -> keras.Model:
+def fuse(restorer: keras.Model, classifier: keras.Model, *, joint: bool = False) -> keras.Model:
     """The classifier behind the restorer, whose weights are frozen (restoration, section 3).
 
-    Returns a keras.Model with the classifier's logits that shares the weights of both. Raises ValueError with
-    both shapes where the restorer's images are not what the classifier takes.
+    joint: the restorer stays trainable. Returns a keras.Model with the classifier's logits that shares the
+    weights of both. Raises ValueError with both shapes where the restorer's images are not what the
+    classifier takes.
     """
     taken, given = classifier.input_shape[1:], restorer.output_shape[1:]
     if len(taken) != len(given) or any(a != b for a, b in zip(taken, given, strict=True) if a and b):
         raise ValueError(f"the classifier takes images {taken}, the restorer returns {given}: no fit")
-    restorer.trainable = False
+    restorer.trainable = joint
     images = keras.Input(taken)
     first, second = (  # renamed, because a model refuses two layers of one name
         keras.Model(part.inputs[0], part.outputs[0], name=name)
         for name, part in (("restorer", restorer), ("classifier", classifier))
     )
     return keras.Model(images, second(first(images)), name=f"{restorer.name}_{classifier.name}")
+
+
+def _multiply_adds(restorer: keras.Model, image_size: int) -> int:
+    shape = (image_size, image_size, restorer.input_shape[-1])
+    return round(classifiers.multiply_adds(restorer, shape) / image_size**2)
 
 
 def _restorer(stack: keras.Model, name: str, *, shortcut: bool) -> keras.Model:

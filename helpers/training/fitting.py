@@ -167,6 +167,7 @@ def _ready(model: keras.Model, task: Task, recipe: Recipe, steps: int, alike: li
     """
     fresh = _compiled(model, task, recipe, steps)
     fresh.optimizer.build(fresh.trainable_variables)
+    _build_metrics(fresh)
     structure = classifiers.structure(fresh), [weight.trainable for weight in fresh.weights]
     if _last.get("alike") != alike or _last["structure"] != structure:
         _last.update(alike=alike, structure=structure, model=fresh)
@@ -177,6 +178,13 @@ def _ready(model: keras.Model, task: Task, recipe: Recipe, steps: int, alike: li
         for old, new in zip(olds, news, strict=True):
             old.assign(new)
     return used
+
+
+def _build_metrics(model: keras.Model) -> None:
+    """Let the metrics create their variables: else TensorFlow traces the first training step twice."""
+    answers = keras.ops.zeros([side or 1 for side in model.output_shape])
+    model.compute_metrics(None, answers, answers)
+    model.reset_metrics()
 
 
 def _compiled(model: keras.Model, task: Task, recipe: Recipe, steps: int) -> keras.Model:

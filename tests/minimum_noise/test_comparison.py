@@ -143,6 +143,26 @@ def test_the_ratio_of_two_networks_is_that_of_their_least_noises(tmp_path):
     assert row["ratio"] == pytest.approx(expected, rel=0.03) and abs(expected - 1) > 0.1
 
 
+def test_noise_carries_over_to_networks_that_it_was_not_found_for(compared, hopeless, tmp_path):
+    rows = compared.carried("one")
+    assert rows["method"].tolist() == ["search", "DDN"]  # what found nothing has nothing to carry
+    assert rows["network"].tolist() == ["two"] * 2 and rows["images"].tolist() == [5, 5]
+    assert (rows["fooled"] == 100).all() and (rows["low"] < 100).all()  # the same network twice
+    assert hopeless.carried("one").empty
+    model, images, labels, _ = linear.problem(12)
+    kernel, bias = model.get_weights()
+    surer = linear.classifier()
+    surer.set_weights([kernel, bias + np.array([5, 0, 0])])
+    networks = {"plain": model, "surer": surer}
+    found = minimum_noise.compare({"DDN": DDN}, networks, imageset(images, labels), cache=tmp_path)
+    (row,) = found.carried("plain").to_dict("records")
+    noisy = images + found.found["DDN", "plain"].noise
+    still = surer(images).numpy().argmax(1) == labels
+    expected = (surer(noisy).numpy().argmax(1) != labels)[still].mean()
+    assert row["images"] == still.sum() and row["fooled"] == pytest.approx(100 * expected)
+    assert 0 < expected < 1
+
+
 def test_more_questions_are_never_worth_less(compared):
     rows = compared.worth("search", 300, ["blind", "DDN"])
     assert list(rows.columns) == [

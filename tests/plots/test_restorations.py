@@ -38,11 +38,13 @@ def test_lines_are_the_fitted_ones_beside_the_identity():
     np.testing.assert_allclose(fitted.get_ydata(), 10 + fitted.get_xdata() / 2)
     np.testing.assert_allclose(same.get_ydata(), same.get_xdata())
     assert texts(axis) == ["l3", "unchanged"]
+    (axis,) = drawn(plots.psnr_lines(before, {"l3": 10 + before / 2}, lines, "title", most=30))
+    assert axis.lines[0].get_xdata().max() <= 30 and axis.collections[0].get_offsets()[:, 0].max() <= 30
 
 
 def test_gains_are_sorted_by_sigma():
     columns = {"noise": ["20", "5"], "restorer": "l3", "gain": [3.0, -1.0]}
-    table = pd.DataFrame(columns | {"gain_low": [2.0, -2.0], "gain_high": [4.0, 0.0]})
+    table = pd.DataFrame(columns | {"low": [2.0, -2.0], "high": [4.0, 0.0]})
     (axis,) = drawn(plots.gains(table, "title"))
     assert axis.lines[0].get_xdata().tolist() == [5, 20]
     assert axis.lines[0].get_ydata().tolist() == [-1, 3]

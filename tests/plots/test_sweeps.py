@@ -36,6 +36,11 @@ def test_the_band_of_an_accuracy_reaches_from_low_to_high():
     assert {(1, 87), (1, 90), (4, 84), (4, 87)} <= corners
 
 
+def test_bands_of_many_curves_are_left_out():
+    few, many = (plots.accuracy_curves(accuracies(NETWORKS[:count]), "t").axes[0] for count in (4, 5))
+    assert (len(few.collections), len(many.collections)) == (4, 0)
+
+
 def test_published_accuracies_are_dashed_and_black_as_no_network_is():
     published = pd.DataFrame({"network": "paper", "sigma": [10, 1], "accuracy": [70.0, 80.0]})
     axis = plots.accuracy_curves(accuracies(NETWORKS), "t", published).axes[0]

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from tiny_sets import squares
 
@@ -48,10 +51,11 @@ def test_the_table_of_quality(found):
     assert same["multiply_adds"] == 9
     assert "patches" not in table
     counted = found.quality(patches={"same": 80}).set_index(["noise", "restorer"])["patches"]
-    assert counted["gaussian", "same"] == 80 and np.isnan(counted["gaussian", "median"])
-    assert np.isnan(table.loc["gaussian", "median"]["multiply_adds"])
+    assert counted["gaussian", "same"] == 80 and pd.isna(counted["gaussian", "median"])
+    assert pd.isna(table.loc["gaussian", "median"]["multiply_adds"])
     darker = table.loc["gaussian", "darker"]
-    assert darker["low"] < darker["psnr"] < darker["high"]
+    assert darker["low"] < darker["gain"] < darker["high"]
+    assert darker["gain"] == pytest.approx(darker["psnr"] - darker["psnr_before"], rel=1e-5)
     # Two trainings so unlike say little about others.
     assert darker["high"] - darker["low"] > 5 * (same["high"] - same["low"])
 
@@ -77,15 +81,34 @@ def test_gains_are_paired(found):
     steps = found.after["darker", "gaussian"] - found.after["same", "gaussian"]
     row = gains.loc["gaussian", "darker"]
     assert row["gain"] == pytest.approx(steps.mean(), rel=1e-5)
-    assert row["gain_low"] < row["gain"] < row["gain_high"]
+    assert row["low"] < row["gain"] < row["high"]
 
 
-def test_shares_of_the_paper_stand_beside_its_restorers():
-    restorers = {"l3": scaled(1.0), "mine": scaled(0.9)}
+def test_what_a_wrong_border_costs_is_told_from_the_rest():
+    """A restorer that is wrong at the border alone loses PSNR on the whole, and nothing inside."""
+
+    def framed(images):
+        images = np.array(images)
+        images[:, [0, -1]] = images[:, :, [0, -1]] = 0
+        return images
+
+    restorers = {"same": np.array, "framed": framed}
     found = restoration.compare(restorers, IMAGES, {"gaussian": NOISES["gaussian"]}, seed=3)
-    hits = found.hits("gaussian", [*restorers], "aghdam_restoration_table_2").set_index("restorer")
+    quality = found.quality().set_index("restorer")
+    assert quality.loc["framed", "gain"] < -1
+    assert quality.loc["framed", "inner"] == pytest.approx(0, abs=1e-4)
+    assert found.gains(over="framed")["inner"].item() == pytest.approx(0, abs=1e-4)
+
+
+def test_shares_of_the_paper_stand_beside_all_of_its_restorers_alone():
+    restorers = {f"l{depth}": scaled(1 - depth / 100) for depth in restoration.DEPTHS}
+    restorers |= {"srcnn": scaled(0.8), "mine": scaled(0.7)}
+    found = restoration.compare(restorers, IMAGES, {"gaussian": NOISES["gaussian"]}, seed=3)
+    printed = "aghdam_restoration_table_2"
+    hits = found.hits("gaussian", [*restorers][:-1], printed).set_index("restorer")
     assert hits.loc["l3", "published_top_1"] == pytest.approx(100 * 39548 / 189450)
-    assert np.isnan(hits.loc["mine", "published_top_1"])
+    for others in (["l3", "l5"], [*restorers]):
+        assert "published_top_1" not in found.hits("gaussian", others, printed)
 
 
 def test_examples_add_their_pattern():
@@ -97,6 +120,20 @@ def test_examples_add_their_pattern():
     np.testing.assert_array_equal(noisy[1:], noises[1](clean[1:], seed=3, indices=[1]))
     np.testing.assert_allclose(restored, np.clip(noisy + patterns, 0, 255), atol=1e-2)
     np.testing.assert_allclose([after for _, after in quality], metrics.psnr(clean, restored), rtol=1e-4)
+
+
+def test_lines_are_fitted_to_samples_up_to_a_psnr(found):
+    most = np.median(found.before["degraded"])
+    some = found.lines("degraded", most=most).set_index("restorer")
+    assert some.loc["same", "psnr_1"] == pytest.approx(1, abs=1e-3)
+    whole = found.lines("degraded").set_index("restorer")
+    assert some.loc["darker", "psnr_1"] > whole.loc["darker", "psnr_1"]
+
+
+def test_images_without_a_middle_are_refused():
+    tiny = replace(IMAGES, images=IMAGES.images[:, :12, :12])
+    with pytest.raises(ValueError, match="12x12 pixels are all border"):
+        restoration.compare({"same": np.array}, tiny, NOISES, seed=0)
 
 
 def test_no_images_are_refused():

@@ -3,6 +3,7 @@ import pytest
 
 from helpers import noise, restoration
 from helpers.backend import keras
+from helpers.restoration import contraction
 
 IMAGES = np.random.default_rng(0).uniform(60, 190, (4, 12, 12, 3)).astype(np.float32)
 
@@ -50,6 +51,16 @@ def test_the_local_constant_lies_between_random_changes_and_the_bound():
     assert local.max() < restoration.upper_bound(restorer, 12)
 
 
+@pytest.mark.parametrize(("side", "given", "returned"), [(3, 2, 4), (3, 4, 2), (1, 4, 2)])
+def test_the_norm_of_a_layer_is_bounded_from_above_and_closely(side, given, returned):
+    """Against the singular values of the layer's whole matrix, row for row what it makes of a unit image."""
+    kernel = np.random.default_rng(0).normal(size=(side, side, given, returned)).astype(np.float32)
+    units = np.eye(8 * 8 * given, dtype=np.float32).reshape(-1, 8, 8, given)
+    matrix = keras.ops.convert_to_numpy(keras.ops.conv(units, kernel)).reshape(len(units), -1)
+    exact = np.linalg.svd(matrix, compute_uv=False).max()
+    assert exact <= contraction._norm_above(kernel, 8) * (1 + 1e-6) < 1.15 * exact
+
+
 def test_a_network_with_branches_has_no_bound():
     with pytest.raises(ValueError, match="no chain"):
         restoration.upper_bound(restoration.compact(), 12)
@@ -58,7 +69,10 @@ def test_a_network_with_branches_has_no_bound():
 
 def test_the_table_of_constants():
     restorers = {"same": with_kernels(restoration.network(3), (0, 0, 0)), "compact": restoration.compact()}
-    table = restoration.constants(restorers, IMAGES, (1, 5), seed=0).set_index("restorer")
+    changed = {
+        name: restoration.changes(restorer, IMAGES, (1, 5), seed=0) for name, restorer in restorers.items()
+    }
+    table = restoration.constants(restorers, IMAGES, changed, seed=0).set_index("restorer")
     same = table.loc["same"]
     for name in ("random", "local_median", "local", "bound"):
         assert same[name] == pytest.approx(1, rel=1e-3)

@@ -155,6 +155,9 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_checkpoint(tmp_path, mon
 def test_unknown_choices_are_refused(option, message):
     with pytest.raises(ValueError, match=message):
         restoration.Recipe(**option)
+    with pytest.raises(ValueError, match="unknown recipe 'his'"):
+        restoration.recipe("his")
+    assert restoration.recipe("paper", epochs=2) == replace(restoration.PAPER, epochs=2)
 
 
 def test_starting_from_other_weights_is_another_training():
