@@ -90,7 +90,7 @@ def _restoring(restorer: keras.Model, images: int, samples: int) -> str:
         lambda: _quietly(restoration.compare, *given, samples=samples, seed=0),
         lambda: _forward(restorer, grey, samples),
     )
-    cost = f"{classifiers.multiply_adds(restorer, (48, 48, 3)) / 48**2:,.0f} multiply-adds a pixel"
+    cost = f"{restoration.multiply_adds(restorer, (48, 48, 3)):,} multiply-adds a pixel"
     return f"{_beside_forward(images * samples, restored, bare)}, {cost}"
 
 

@@ -176,7 +176,7 @@ def manifests(folder: Path, number: str = "[0-9]") -> list[Path]:
 
 
 def readable(frame, decimals: int = 2):
-    """A data frame as text: rounded, counts whole, ends of an interval beside what they are of.
+    """A data frame as text: rounded, counts whole, missing values empty, an interval beside what it is of.
 
     Columns `low` and `high` go into the one before them; those of further intervals (by image or track) are
     left to the file.
@@ -189,7 +189,7 @@ def readable(frame, decimals: int = 2):
         number = column.dtype.kind == "f"
         text = "{:.2g}".format if name in ("p", "p_holm") else partial(_rounded, decimals=decimals)
         values = zip(column, column.isna(), strict=True)
-        shown[name] = [text(value) if number else "" if missing else value for value, missing in values]
+        shown[name] = ["" if missing else text(value) if number else value for value, missing in values]
         place = frame.columns.get_loc(name) + 1
         if list(frame.columns[place : place + 2]) == ["low", "high"]:
             ends = zip(frame["low"], frame["high"], strict=True)
@@ -210,8 +210,6 @@ def published(name: str, root: Path = ROOT):
 
 
 def _rounded(value: float, decimals: int) -> str:
-    if value != value:  # not a number
-        return ""
     return f"{value:.{decimals}f}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 

@@ -11,7 +11,7 @@ from helpers import classifiers, metrics, outputs
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet
 from helpers.restoration.learning import psnr
-from helpers.restoration.networks import pattern
+from helpers.restoration.networks import multiply_adds, pattern
 
 Restorer = keras.Model | Callable[[np.ndarray], np.ndarray]  # a network, or a filter of whole batches
 BLOCK = 64  # images of a batch: the maps of L11 are wide
@@ -40,19 +40,17 @@ class Restored:
         """A row per noise and restorer: mean PSNR, what it gained, and SSIM.
 
         patches: restorer -> how many it was trained on. Columns noise, restorer, multiply_adds, psnr_before,
-        psnr, gain with low and high (dB), inner (the gain without the border), ssim_before, ssim, images,
-        samples, trainings, and patches if given. Intervals cover images and trainings.
+        psnr, gain with low and high (dB), inner (the gain without the border) with inner_low and inner_high,
+        ssim_before, ssim, images, samples, trainings, and patches if given. Intervals cover images and
+        trainings.
         """
         rows = []
         for (restorer, noise), found in self.after.items():
             before = self.before[noise]
             row = {"noise": noise, "restorer": restorer, "multiply_adds": self.costs[restorer]}
             row |= {"psnr_before": before.mean(), "psnr": found.mean()}
-            row |= self._interval((found - before).mean(1))
-            row |= {
-                "inner": self.inner[restorer, noise].mean(),
-                "ssim_before": self.ssim_before[noise].mean(),
-            }
+            row |= self._gained(found - before, self.inner[restorer, noise])
+            row |= {"ssim_before": self.ssim_before[noise].mean()}
             row |= {"ssim": self.ssim_after[restorer, noise].mean(), "images": before.shape[1]}
             rows.append(row | {"samples": len(before), "trainings": len(found)})
         table = pd.DataFrame(rows).astype({"multiply_adds": "Int64"})
@@ -85,7 +83,7 @@ class Restored:
         if set(printed.index) != set(restorers):
             return table
         printed = (100 * printed / printed["top_1"].sum()).add_prefix("published_")
-        return table.merge(printed.reset_index(), "left", on="restorer")
+        return table.merge(printed.reset_index(), on="restorer")
 
     def lines(self, noise: str, degree: int = 1, most: float = np.inf) -> pd.DataFrame:
         """PSNR after as a polynomial of the PSNR before, of the first trainings (restoration, Figure 3).
@@ -105,23 +103,28 @@ class Restored:
     def gains(self, over: str) -> pd.DataFrame:
         """What every other restorer has over one, in dB, paired by training, image and sample.
 
-        Columns noise, restorer, over, gain with low and high, inner (without the border), images, trainings.
+        A filter meets every training. Columns noise, restorer, over, gain with low and high, inner (without
+        the border) with inner_low and inner_high, images, trainings.
         """
         rows = []
         for (restorer, noise), found in self.after.items():
             if restorer != over:
-                base = self.after[over, noise]
-                pairs = min(len(found), len(base))
-                steps = (found[:pairs] - base[:pairs]).mean(1)
+                base, inner = self.after[over, noise], self.inner[restorer, noise]
+                is_filter = None in (self.costs[restorer], self.costs[over])
+                pairs = slice(None if is_filter else min(len(found), len(base)))
+                gained = found[pairs] - base[pairs]
                 row = {"noise": noise, "restorer": restorer, "over": over}
-                inside = self.inner[restorer, noise][:pairs] - self.inner[over, noise][:pairs]
-                row |= self._interval(steps) | {"inner": inside.mean()}
-                rows.append(row | {"images": steps.shape[1], "trainings": pairs})
+                row |= self._gained(gained, inner[pairs] - self.inner[over, noise][pairs])
+                rows.append(row | {"images": gained.shape[2], "trainings": len(gained)})
         return pd.DataFrame(rows)
 
-    def _interval(self, gains: np.ndarray) -> dict[str, float]:
-        ends = metrics.crossed_interval(gains, self.groups)
-        return dict(zip(("gain", "low", "high"), ends, strict=True))
+    def _gained(self, whole: np.ndarray, inner: np.ndarray) -> dict[str, float]:
+        """Both of (T, S, N), as columns with their ends."""
+        row = {}
+        for name, prefix, gains in (("gain", "", whole), ("inner", "inner_", inner)):
+            ends = metrics.crossed_interval(gains.mean(1), self.groups)
+            row |= zip((name, f"{prefix}low", f"{prefix}high"), ends, strict=True)
+        return row
 
 
 def compare(
@@ -177,7 +180,11 @@ def compare(
                             if sample == 0:
                                 ssim_after[name, noise][number, part] = metrics.ssim(clean, restored)
                     bar.update(len(clean))
-    costs = {name: _cost(restorer, images.images.shape[1:]) for name, restorer in restorers.items()}
+    size = images.images.shape[1:]
+    costs = {
+        name: None if _is_filter(restorer) else multiply_adds(classifiers.several(restorer)[0], size)
+        for name, restorer in restorers.items()
+    }
     return Restored(before, after, inner, ssim_before, ssim_after, costs, images.groups)
 
 
@@ -200,13 +207,6 @@ def _callables(restorer: Restorer | Sequence[keras.Model]) -> list[Callable]:
     if _is_filter(restorer):
         return [restorer]
     return [classifiers.compiled(model) for model in classifiers.several(restorer)]
-
-
-def _cost(restorer: Restorer | Sequence[keras.Model], shape: tuple[int, ...]) -> int | None:
-    """Multiply-adds a pixel of images of a shape (H, W, C)."""
-    if _is_filter(restorer):
-        return None
-    return round(classifiers.multiply_adds(classifiers.several(restorer)[0], shape) / (shape[0] * shape[1]))
 
 
 def _is_filter(restorer: Restorer | Sequence[keras.Model]) -> bool:

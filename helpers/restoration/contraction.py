@@ -117,14 +117,16 @@ def _norm_above(kernel: np.ndarray, size: int) -> float:
 
     Of the convolution that goes on around the edges, of which that one is a part, it is exact: the largest of
     the kernel's matrices, one for each frequency (Sedghi et al., The singular values of convolutional layers,
-    2019). kernel: (k, k, in, out).
+    2019). kernel: (k, k, in, out); size: of the maps in pixels, at least k.
     """
     if kernel.shape[2] > kernel.shape[3]:
         kernel = kernel.swapaxes(2, 3)  # so that the products below are the smaller ones
     frequencies = size if kernel.shape[0] > 1 else 1  # of a single pixel, all have the same matrix
-    matrices = np.fft.rfft2(kernel.astype(np.float64), (frequencies, frequencies), axes=(0, 1))
-    squares = [np.linalg.eigvalsh(row @ row.conj().swapaxes(1, 2)).max() for row in matrices]
-    return float(np.sqrt(max(squares)))
+    largest = 0.0
+    for row in np.fft.rfft(kernel.astype(np.float64), frequencies, axis=0):  # one by one: they are large
+        matrices = np.fft.fft(row, frequencies, axis=0)
+        largest = max(largest, np.linalg.eigvalsh(matrices @ matrices.conj().swapaxes(1, 2)).max())
+    return float(np.sqrt(largest))
 
 
 def _norms(images: tf.Tensor) -> tf.Tensor:

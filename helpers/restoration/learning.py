@@ -170,21 +170,19 @@ def fine_tune(
     joint: bool = False,
     path: Callable[[str], Path] | None = None,
     name: str = "fine-tuned",
-    patience: int | None = None,
 ) -> list[training.Trained]:
     """Train a copy of every classifier on, alone or behind a copy of a restorer, with one seed each.
 
     trained: classifiers; recipe: of the fine-tuning, with noise; restorers: for classifier k the k-th, from
     the first again where there are fewer; joint: they learn too, else they are frozen (section 4.2); path: of
-    the models, by a name such as ``restored_0``; name: of them, and of the progress bar; patience: as in
-    `training.fit`. Errors as in `fuse` and `training.fit`.
+    the models, by a name such as ``restored_0``; name: of them, and of the progress bar. Errors as in `fuse`
+    and `training.fit`.
     """
     starts = [training.Copy(classifier) for classifier in trained]
     if restorers:
         fronts = [training.Copy(model) for model in restorers]
         starts = [_Fused(fronts[number % len(fronts)], each, joint) for number, each in enumerate(starts)]
-    options = {"seeds": seeds, "path": path, "patience": patience}
-    return training.fit_all(starts, {name: recipe}, splits, **options)[name]
+    return training.fit_all(starts, {name: recipe}, splits, seeds=seeds, path=path)[name]
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,11 @@ def has_shortcut(restorer: keras.Model) -> bool:
     return any(isinstance(layer, layers.Add) for layer in restorer.layers)
 
 
+def multiply_adds(restorer: keras.Model, shape: tuple[int, int, int]) -> int:
+    """Multiply-adds a pixel of images of a shape (H, W, C), what the padding adds counted too."""
+    return round(classifiers.multiply_adds(restorer, shape) / (shape[0] * shape[1]))
+
+
 def convolutions(restorer: keras.Model) -> list[keras.layers.Layer]:
     """The convolutions of a restorer, in their order."""
     return _convolutions(restorer.get_layer(PATTERN))
@@ -102,12 +107,13 @@ def convolutions(restorer: keras.Model) -> list[keras.layers.Layer]:
 def sizes(builds: Mapping[str, Callable[[], keras.Model]], image_size: int) -> pd.DataFrame:
     """A row each: restorer, parameters, multiply_adds (a pixel), of_l11 (their share), margin (pixels).
 
-    multiply_adds: of square images of this size in pixels, what the padding adds counted too.
+    image_size: side in pixels of the colour images that are counted.
     """
-    whole, rows = _multiply_adds(network(11), image_size), []
+    shape = (image_size, image_size, 3)
+    whole, rows = multiply_adds(network(11), shape), []
     for name, build in builds.items():
         restorer = build()
-        cost = _multiply_adds(restorer, image_size)
+        cost = multiply_adds(restorer, shape)
         row = {"restorer": name, "parameters": restorer.count_params(), "multiply_adds": cost}
         rows.append(row | {"of_l11": cost / whole, "margin": margin(restorer)})
     return pd.DataFrame(rows)
@@ -130,11 +136,6 @@ def fuse(restorer: keras.Model, classifier: keras.Model, *, joint: bool = False)
         for name, part in (("restorer", restorer), ("classifier", classifier))
     )
     return keras.Model(images, second(first(images)), name=f"{restorer.name}_{classifier.name}")
-
-
-def _multiply_adds(restorer: keras.Model, image_size: int) -> int:
-    shape = (image_size, image_size, restorer.input_shape[-1])
-    return round(classifiers.multiply_adds(restorer, shape) / image_size**2)
 
 
 def _restorer(stack: keras.Model, name: str, *, shortcut: bool) -> keras.Model:

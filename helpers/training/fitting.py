@@ -43,7 +43,6 @@ def fit(
     cache: Path | None = None,
     title: str | None = None,
     task: Task = CLASSIFICATION,
-    patience: int | None = None,
 ) -> Trained:
     """Train ``build()`` on an image set by a recipe; the same call a second time loads the result.
 
@@ -51,8 +50,7 @@ def fit(
     weights are where the training starts; train, validation: `datasets.ImageSet`; recipe: of the task; data:
     digest of the data, such as `datasets.Splits.digest`; path: where a copy of the finished model goes
     (.keras); cache: folder of all trainings, `CACHE` by default; title: of the progress bar, the model's name
-    by default; task: what is learned; patience: epochs without a smaller validation loss after which it ends
-    early, with its last weights; None: it never does.
+    by default; task: what is learned.
     The model computes in float32 whatever the recipe's precision, so it serves on any processor.
     A training is found again by its network and first weights, recipe, seed, data and code, in whatever
     notebook. A checkpoint every `CHECKPOINT` seconds, after an epoch, lets a killed one go on with the same
@@ -67,14 +65,13 @@ def fit(
     random.seed(seed)  # what Keras' initialisers and dropout draw their seeds from
     np.random.seed(seed)  # noqa: NPY002
     model = build()
-    key = _key(model, task, recipe, seed, data, len(train)) + ([patience] if patience else [])
-    kept = Kept(outputs.Store(cache or CACHE), model.name, key)
+    kept = Kept(outputs.Store(cache or CACHE), model.name, _key(model, task, recipe, seed, data, len(train)))
     if not (trained := kept.finished()):
         if len(train) < recipe.batch_size:
             raise ValueError(f"{len(train)} training images do not fill a batch of {recipe.batch_size}")
         with kept.store.held(kept.name):  # another notebook may be training the same
             trained = kept.finished() or _trained(
-                model, train, validation, task, recipe, seed, kept, title or model.name, alike, patience
+                model, train, validation, task, recipe, seed, kept, title or model.name, alike
             )
     if path:
         kept.copy(Path(path))
@@ -89,7 +86,6 @@ def fit_all(
     seeds: Sequence[int] | Mapping[str, Sequence[int]],
     path: Callable[[str], Path] | None = None,
     task: Task = CLASSIFICATION,
-    patience: int | None = None,
 ) -> "Trainings":
     """Train by every recipe with every seed; path: of a model's copy, by a name such as ``nearest_0``.
 
@@ -112,7 +108,6 @@ def fit_all(
                 path=path and path(f"{name}_{number}"),
                 title=f"{name}, training {number + 1} of {len(chosen)}",
                 task=task,
-                patience=patience,
             )
             for number, (build, seed) in enumerate(zip(starts, chosen, strict=True))
         ]
@@ -143,19 +138,18 @@ def _trained(
     kept: Kept,
     title: str,
     alike: list,
-    patience: int | None,
 ) -> Trained:
     """Train, from the last checkpoint on if there is one, and keep the result."""
     state, steps = kept.checkpoint(), len(train) // recipe.batch_size
     model = state.model if state else _ready(model, task, recipe, steps, alike)
     rows = state.history.to_dict("records") if state else []
     before = state.seconds if state else 0.0
-    keeper = _Keeper(kept, rows, before, recipe.epochs * steps, title, patience)
+    keeper = _Keeper(kept, rows, before, recipe.epochs * steps, title)
     model.fit(
         task.batches(train, recipe, seed=seed, first_epoch=len(rows)),
         validation_data=task.validation_batches(validation, recipe),
         initial_epoch=len(rows),
-        epochs=len(rows) if keeper.waited() else recipe.epochs,
+        epochs=recipe.epochs,
         steps_per_epoch=steps,
         shuffle=False,
         verbose=0,
@@ -173,10 +167,10 @@ def _ready(model: keras.Model, task: Task, recipe: Recipe, steps: int, alike: li
     """
     fresh = _compiled(model, task, recipe, steps)
     fresh.optimizer.build(fresh.trainable_variables)
-    _build_metrics(fresh)
     structure = classifiers.structure(fresh), [weight.trainable for weight in fresh.weights]
     if _last.get("alike") != alike or _last["structure"] != structure:
         _last.update(alike=alike, structure=structure, model=fresh)
+        _build_metrics(fresh)
         return fresh
     used = _last["model"]
     pairs = [(used.variables, fresh.variables), (used.optimizer.variables, fresh.optimizer.variables)]
@@ -187,7 +181,10 @@ def _ready(model: keras.Model, task: Task, recipe: Recipe, steps: int, alike: li
 
 
 def _build_metrics(model: keras.Model) -> None:
-    """Let the metrics create their variables: else TensorFlow traces the first training step twice."""
+    """Let the metrics create their variables: else TensorFlow traces the first training step twice.
+
+    Targets have the shape of the answers; from it, Keras sees what "accuracy" means.
+    """
     answers = keras.ops.zeros([side or 1 for side in model.output_shape])
     model.compute_metrics(None, answers, answers)
     model.reset_metrics()
@@ -210,22 +207,14 @@ def _key(model: keras.Model, task: Task, recipe: Recipe, seed: int, data: str, c
 
 
 class _Keeper(keras.callbacks.Callback):
-    """Shows the progress, keeps a checkpoint and the history after every epoch, and ends in time."""
+    """Shows the progress, and keeps a checkpoint and the history after every epoch."""
 
-    def __init__(
-        self, kept: Kept, rows: list[dict], before: float, total: int, title: str, patience: int | None
-    ):
+    def __init__(self, kept: Kept, rows: list[dict], before: float, total: int, title: str):
         super().__init__()
-        self.kept, self.rows, self.before, self.total = kept, rows, before, total
-        self.title, self.patience = title, patience
+        self.kept, self.rows, self.before, self.total, self.title = kept, rows, before, total, title
 
     def seconds(self) -> float:
         return self.before + time.perf_counter() - self.started
-
-    def waited(self) -> bool:
-        """Whether as many epochs as `patience` brought no smaller validation loss."""
-        losses = [row["val_loss"] for row in self.rows]
-        return bool(self.patience and losses) and len(losses) - 1 - np.argmin(losses) >= self.patience
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.started = self.saved = time.perf_counter()
@@ -245,7 +234,6 @@ class _Keeper(keras.callbacks.Callback):
         if time.perf_counter() - self.saved >= CHECKPOINT:
             self.kept.save(self.model, self.rows, self.seconds())
             self.saved = time.perf_counter()
-        self.model.stop_training = self.waited()
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.bar.close()

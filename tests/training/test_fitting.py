@@ -2,7 +2,6 @@ import json
 import shutil
 from dataclasses import replace
 from functools import partial
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -154,20 +153,6 @@ def test_a_killed_training_goes_on_to_the_same_weights(trained, tmp_path, monkey
     assert epochs == list(range(len(done["history"]), 3))
     assert resumed.seconds > done["seconds"] > 0
     assert [file.name for file in tmp_path.glob("[!.]*")] == [checkpoint.name.partition(".epoch")[0]]
-
-
-def test_a_training_that_gains_nothing_ends_early(tmp_path, monkeypatch):
-    idle = replace(SHORT, epochs=5, learning_rate=0.0, schedule="constant")
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(fitting.Kept, "finish", Mock(side_effect=KeyboardInterrupt))
-        fit(tmp_path, idle, patience=2)
-    resumed = fit(tmp_path, idle, patience=2)  # killed after its last epoch: there is no other
-    assert resumed.history["epoch"].tolist() == [1, 2, 3]
-    assert len(fit(tmp_path, idle).history) == 5
-
-
-def test_a_training_that_gains_goes_on(trained, tmp_path):
-    assert_equal(fit(tmp_path, patience=1), trained)
 
 
 def test_a_training_after_another_is_the_one_that_it_would_be_alone(trained, tmp_path):
