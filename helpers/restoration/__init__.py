@@ -11,13 +11,13 @@ from helpers.restoration.comparison import Restored, compare, examples
 from helpers.restoration.contraction import changes, constants, local_constants, upper_bound
 from helpers.restoration.filters import FILTERS
 from helpers.restoration.learning import PAPER, Momentum, Recipe, Restoration, fine_tune, fit_all
-from helpers.restoration.learning import psnr, recipe
+from helpers.restoration.learning import psnr, recipe_named
 from helpers.restoration.networks import DEPTHS, compact, fuse, has_shortcut, margin, multiply_adds
 from helpers.restoration.networks import network, pattern, sizes, srcnn, unpadded
 
 __all__ = [
     *("DEPTHS", "FILTERS", "PAPER", "Momentum", "Recipe", "Restoration", "Restored"),
     *("changes", "compact", "compare", "constants", "examples", "fine_tune", "fit_all", "fuse"),
-    *("has_shortcut", "local_constants", "margin", "multiply_adds", "network", "pattern", "psnr", "recipe"),
-    *("sizes", "srcnn", "unpadded", "upper_bound"),
+    *("has_shortcut", "local_constants", "margin", "multiply_adds", "network", "pattern", "psnr"),
+    *("recipe_named", "sizes", "srcnn", "unpadded", "upper_bound"),
 ]

@@ -46,7 +46,7 @@ PAPER = Recipe(epochs=143, optimizer="momentum", learning_rate=0.001, batch_size
 RECIPES = {"ours": Recipe(), "paper": PAPER}
 
 
-def recipe(name: str = "ours", **options: object) -> Recipe:
+def recipe_named(name: str = "ours", **options: object) -> Recipe:
     """One of `RECIPES` with some options changed. Raises ValueError for another name."""
     if name not in RECIPES:
         raise ValueError(f"unknown recipe {name!r}: choose one of {', '.join(RECIPES)}")

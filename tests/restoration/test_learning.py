@@ -156,8 +156,8 @@ def test_unknown_choices_are_refused(option, message):
     with pytest.raises(ValueError, match=message):
         restoration.Recipe(**option)
     with pytest.raises(ValueError, match="unknown recipe 'his'"):
-        restoration.recipe("his")
-    assert restoration.recipe("paper", epochs=2) == replace(restoration.PAPER, epochs=2)
+        restoration.recipe_named("his")
+    assert restoration.recipe_named("paper", epochs=2) == replace(restoration.PAPER, epochs=2)
 
 
 def test_starting_from_other_weights_is_another_training():
