@@ -43,7 +43,7 @@ def test_comparisons_are_medians_over_the_rounds(tmp_path, monkeypatch):
     # 64 images x 20 or 4 samples in 2 s
     expected = "640 images/s, 0.90 of bare forward, 44,064 multiply-adds a pixel"
     assert found["restoring, compact"] == expected
-    assert found["restoring, l11"].startswith("128 images/s, 0.90 of bare forward, 396,352")
+    assert found["restoring, l11"].startswith("128 images/s, 0.90 of bare forward, 465,673")
     assert found["augmentation"] == "11 % on top of a training step of 360 ms"
 
 

@@ -162,21 +162,20 @@ def compare(
     with tqdm(total=total, desc="restoring", unit="image", delay=1) as bar:
         for first in range(0, len(images), BLOCK):
             part = slice(first, first + BLOCK)
-            clean = images.images[part]
+            clean = tf.cast(images.images[part], tf.float32)
             indices = np.arange(first, first + len(clean))
             for noise, degrade in noises.items():
                 for sample in range(samples):
                     noisy = degrade(clean, seed=seed, indices=indices, copy=sample)
-                    before[noise][sample, part] = _psnr(clean, noisy)
-                    inner_before = _psnr(_inner(clean), _inner(noisy))
+                    before[noise][sample, part], inner_before = _psnrs(clean, noisy).numpy()
                     if sample == 0:
                         ssim_before[noise][part] = metrics.ssim(clean, noisy)
                     for name, several in trained.items():
                         for number, restore in enumerate(several):
                             restored = restore(noisy)
                             at = number, sample, part
-                            after[name, noise][at] = _psnr(clean, restored)
-                            inner[name, noise][at] = _psnr(_inner(clean), _inner(restored)) - inner_before
+                            after[name, noise][at], inner_after = _psnrs(clean, restored).numpy()
+                            inner[name, noise][at] = inner_after - inner_before
                             if sample == 0:
                                 ssim_after[name, noise][number, part] = metrics.ssim(clean, restored)
                     bar.update(len(clean))
@@ -199,7 +198,8 @@ def examples(
     pairs = enumerate(zip(clean, noises, strict=True))
     noisy = np.concatenate([degrade(image[None], seed=seed, indices=[k]) for k, (image, degrade) in pairs])
     patterns, restored = pattern(restorer)(noisy).numpy(), classifiers.compiled(restorer)(noisy).numpy()
-    quality = [*zip(_psnr(clean, noisy), _psnr(clean, restored), strict=True)]
+    clean32 = tf.cast(clean, tf.float32)
+    quality = [*zip(psnr(clean32, noisy).numpy(), psnr(clean32, restored).numpy(), strict=True)]
     return clean, noisy, patterns, restored, quality
 
 
@@ -213,9 +213,8 @@ def _is_filter(restorer: Restorer | Sequence[keras.Model]) -> bool:
     return callable(restorer) and not isinstance(restorer, keras.Model)
 
 
-def _inner(images: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
-    return images[:, BORDER:-BORDER, BORDER:-BORDER]
-
-
-def _psnr(clean: np.ndarray, images: tf.Tensor) -> np.ndarray:
-    return psnr(tf.cast(clean, tf.float32), tf.cast(images, tf.float32)).numpy()
+@tf.function(reduce_retracing=True)
+def _psnrs(clean: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+    """PSNR in dB of whole images and of their middle, (2, N)."""
+    inner = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+    return tf.stack([psnr(clean, images), psnr(clean[inner], images[inner])])
