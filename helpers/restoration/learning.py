@@ -26,7 +26,7 @@ class Recipe:
     sigma: float = 40.0  # largest standard deviation of the noise, in grey levels
     densities: tuple[noise.Density, ...] = noise.DENSITIES
     # Largest norm of a gradient (most are 5 to 50), or None. GTSRB, 8,600 patches, one training: 27.4 dB at
-    # sigma 40 and 44.1 at sigma 1 for `compact`; without, the best rate, 0.001, ends in 26.5 and 42.8.
+    # sigma 40 and 44.1 at sigma 1 for `compact`; without, at the better of two rates, 26.5 and 42.8.
     clipnorm: float | None = 5.0
     precision: str = "float32"  # of the arithmetic: a choice of classifiers.PRECISIONS
 
@@ -153,7 +153,7 @@ def fit_all(
     for name, build in builds.items():
         task = Restoration(margin(build()))
         twins = training.fit_all(partial(_twin, build), {name: recipe}, splits, seeds=seeds, task=task)
-        found[name] = [each._replace(model=_restorer(build, each.model)) for each in twins[name]]
+        found[name] = [each._replace(model=_from_twin(build, each.model)) for each in twins[name]]
         for number, each in enumerate(found[name] if path else ()):
             with outputs.atomic(path(f"{name}_{number}")) as partial_file:
                 each.model.save(partial_file)
@@ -201,7 +201,7 @@ def _twin(build: Callable[[], keras.Model]) -> keras.Model:
     return unpadded(build())
 
 
-def _restorer(build: Callable[[], keras.Model], twin: keras.Model) -> keras.Model:
+def _from_twin(build: Callable[[], keras.Model], twin: keras.Model) -> keras.Model:
     restorer = build()
     restorer.set_weights(twin.get_weights())
     return restorer
