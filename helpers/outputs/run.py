@@ -178,13 +178,17 @@ def manifests(folder: Path, number: str = "[0-9]") -> list[Path]:
 def readable(frame, decimals: int = 2):
     """A data frame as text: rounded, counts whole, missing values empty, an interval beside what it is of.
 
-    Columns `low` and `high` go into the one before them; those of further intervals (by image or track) are
-    left to the file.
+    Columns `low` and `high` go into the one before them; those of further intervals (by image or track), and
+    those without any value, are left to the file.
     """
     shown = {}
     for name in frame.columns:
         column = frame[name]
-        if name.endswith(("_low", "_high")) or name in ("low", "high"):
+        if (
+            name.endswith(("_low", "_high"))
+            or name in ("low", "high")
+            or (len(frame) and column.isna().all())
+        ):
             continue
         number = column.dtype.kind == "f"
         text = "{:.2g}".format if name in ("p", "p_holm") else partial(_rounded, decimals=decimals)
@@ -194,7 +198,7 @@ def readable(frame, decimals: int = 2):
         if list(frame.columns[place : place + 2]) == ["low", "high"]:
             ends = zip(frame["low"], frame["high"], strict=True)
             texts = [f" [{_rounded(low, decimals)}, {_rounded(high, decimals)}]" for low, high in ends]
-            shown[name] = [value + text for value, text in zip(shown[name], texts, strict=True)]
+            shown[name] = [value and value + text for value, text in zip(shown[name], texts, strict=True)]
     return frame.__class__(shown)
 
 

@@ -100,3 +100,25 @@ def test_a_model_that_was_never_saved_is_reported(run):
     run.model_path("cnn_baseline")
     with pytest.raises(FileNotFoundError, match=r"named 03_cnn_baseline\.keras but never wrote it"):
         run.finish()
+
+
+def test_a_table_is_shown_rounded_with_its_intervals_and_without_what_is_empty():
+    missing = float("nan")
+    frame = pandas.DataFrame(
+        {
+            "network": ["plain", "deep"],
+            "images": [1200, 1200],
+            "accuracy": [94.849, missing],
+            "low": [94.4, missing],
+            "high": [95.251, missing],
+            "track_low": [93.0, 92.0],
+            "p_holm": [0.01234, 1.0],
+            "published": [missing, missing],
+        }
+    )
+    shown = outputs.readable(frame)
+    assert shown.columns.tolist() == ["network", "images", "accuracy", "p_holm"]
+    assert shown["accuracy"].tolist() == ["94.85 [94.40, 95.25]", ""]
+    assert shown["p_holm"].tolist() == ["0.012", "1"] and shown["images"].tolist() == [1200, 1200]
+    assert outputs.readable(frame, decimals=0)["accuracy"][0] == "95 [94, 95]"
+    assert outputs.readable(frame[:0]).columns.tolist() == [*shown.columns, "published"]
