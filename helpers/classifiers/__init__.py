@@ -1,12 +1,14 @@
 """Image classifiers: (N, H, W, C) grey levels in [0, 255] in, logits (N, classes) out.
 
-`networks` builds them: the papers' and this project's own. `combined` makes one of several (`ensemble`),
+`networks` builds them: the papers' and this project's own; `backbones` those made for ImageNet, one of them
+in `efficientnet`, with weights from files (`checkpoints`). `combined` makes one of several (`ensemble`),
 looks several times (`five_crops`) or puts a filter in front (`smoothed`). `forward` asks one, in compiled
 batches; `comparison` asks many about many noise sets, and reads the `Answers` in many ways, `ranks` in two
 more. `layers` has what Keras lacks, and the precision they compute in; `files` loads somebody's own model
 safely and tells whether it fits.
 """
 
+from helpers.classifiers.backbones import BACKBONES, Unavailable, backbone_of, pretrained
 from helpers.classifiers.combined import Ensembles, ensemble, five_crops, logits_of, smoothed
 from helpers.classifiers.comparison import CLEAN, Answers, Models, answers, best_filter, several
 from helpers.classifiers.files import check, digest, load, structure, with_logits
@@ -18,6 +20,7 @@ from helpers.classifiers.networks import paper_network
 from helpers.classifiers.ranks import exchanges, top_hits
 
 __all__ = [
+    *("BACKBONES", "Unavailable", "backbone_of", "pretrained"),
     *("CLEAN", "PAPER_NETWORKS", "PRECISIONS", "Answers", "ColourConvolution", "Doubled", "Ensembles"),
     *("FusedNormalization", "Halved", "Models", "aghdam", "answers", "best_filter", "check"),
     *("cifar_quick", "cnn_baseline", "compact", "compiled", "digest", "ensemble", "exchanges"),

