@@ -42,7 +42,9 @@ def learning_curves(histories: Mapping[str, pd.DataFrame], title: str) -> Figure
     for (name, history), look in zip(histories.items(), looks(len(histories)), strict=True):
         axis.plot(history["epoch"], history["val_psnr"], label=name, **look)
     axis.set(xlabel="epoch", ylabel="PSNR (dB)", title=title)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    last = max(history["epoch"].max() for history in histories.values())
+    axis.set_xlim(0.5, last + 0.5)
+    axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)  # else half epochs, of one epoch
     legend_on_the_right(axis)
     return figure
 

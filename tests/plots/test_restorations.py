@@ -30,6 +30,12 @@ def test_learning_curves_show_what_the_validation_gained():
     assert texts(axis) == ["l3"]
 
 
+def test_a_single_epoch_has_a_whole_number():
+    (axis,) = drawn(plots.learning_curves({"l3": pd.DataFrame({"epoch": [1], "val_psnr": [20.0]})}, "title"))
+    low, high = axis.get_xlim()
+    assert [tick for tick in axis.get_xticks() if low <= tick <= high] == [1]
+
+
 def test_lines_are_the_fitted_ones_beside_the_identity():
     before = np.linspace(20, 40, 50)
     lines = pd.DataFrame({"restorer": ["l3"], "psnr_0": [10.0], "psnr_1": [0.5]})
