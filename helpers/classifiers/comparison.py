@@ -9,7 +9,7 @@ import pandas as pd
 from helpers import metrics, outputs
 from helpers.backend import keras
 from helpers.classifiers.combined import smoothed
-from helpers.classifiers.forward import multiply_adds, predictions
+from helpers.classifiers.forward import compiled, multiply_adds, noisy_batches
 from helpers.noise import NoiseSet
 
 CLEAN = "clean"  # the name of no noise
@@ -249,13 +249,13 @@ def answers(
     if len(named) < len(sets):
         raise ValueError(f"two of the {len(sets)} noise sets have one name: {', '.join(named)}")
     trainings = {name: several(model) for name, model in models.items()}
-    predicted = {
-        (name, label): np.array(
-            [predictions(model, images.images, noise=noise_set, seed=seed) for model in trained]
-        )
-        for name, trained in trainings.items()
-        for label, noise_set in named.items()
-    }
+    forwards = {name: [compiled(model) for model in trained] for name, trained in trainings.items()}
+    parts = {(name, label): [] for name in forwards for label in named}
+    for label, noise_set in named.items():
+        for batch in noisy_batches(images.images, noise_set, seed=seed):  # the noise is drawn once for all
+            for name, asked in forwards.items():
+                parts[name, label].append([forward(batch).numpy().argmax(1) for forward in asked])
+    predicted = {key: np.concatenate(found, 1) for key, found in parts.items()}
     overlap = {name: getattr(trained, "overlap", 1.0) for name, trained in trainings.items()}
     shape = images.images.shape[1:]
     sizes = {

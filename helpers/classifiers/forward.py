@@ -1,7 +1,7 @@
 """What a classifier answers, in compiled batches."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -18,22 +18,33 @@ def logits(
     seed: int = 0,
     batch_size: int = 512,
 ) -> np.ndarray:
-    """Logits (N, classes) float32 of model for images (N, H, W, C); ValueError if there are none.
+    """Logits (N, classes) float32 of model for images (N, H, W, C), as `noisy_batches` has them.
 
-    The batches go through one compiled function, traced once for each model.
-    noise: a callable ``noise(batch, seed=…, indices=…)`` such as a `helpers.noise.NoiseSet`, applied on the
-    way; the noise of image i is keyed by (seed, i), whatever the batch size.
+    The batches go through one compiled function, traced once for each model. ValueError without images.
+    """
+    batches = noisy_batches(images, noise, seed=seed, batch_size=batch_size)
+    return tf.concat([compiled(model)(batch) for batch in batches], 0).numpy()
+
+
+def noisy_batches(
+    images: np.ndarray | tf.Tensor,
+    noise: Callable[..., ArrayLike] | None = None,
+    *,
+    seed: int = 0,
+    batch_size: int = 512,
+) -> Iterator[tf.Tensor]:
+    """Images (N, H, W, C) in float32 batches, noisy or as they are; ValueError if there are none.
+
+    noise: a callable ``noise(batch, seed=…, indices=…)`` such as a `helpers.noise.NoiseSet`; the noise of
+    image i is keyed by (seed, i), whatever the batch size.
     """
     if len(images) == 0:
         raise ValueError("no images: logits need at least one")
-    forward = compiled(model)
-    parts = []
     for first in range(0, len(images), batch_size):
         batch = images[first : first + batch_size]
         if noise is not None:
             batch = noise(batch, seed=seed, indices=np.arange(first, first + len(batch)))
-        parts.append(forward(tf.cast(batch, tf.float32)))
-    return tf.concat(parts, 0).numpy()
+        yield tf.cast(batch, tf.float32)
 
 
 def probabilities(model: keras.Model, images: np.ndarray | tf.Tensor, **options: object) -> np.ndarray:

@@ -33,6 +33,19 @@ def test_every_classifier_answers_to_every_set(answers, images):
     assert good["accuracy"].is_monotonic_decreasing
 
 
+def test_noise_is_drawn_once_for_all_classifiers(images):
+    drawn = []
+
+    class Counted(noise.NoiseSet):
+        def __call__(self, batch, **key):
+            drawn.append(len(batch))
+            return super().__call__(batch, **key)
+
+    models = {"several": [linear.classifier(4), linear.classifier(4, seed=1)], "one": linear.classifier(4)}
+    found = classifiers.answers(models, images, (Counted("gaussian", "max", 40.0),), seed=3)
+    assert drawn == [120] and found.models == ["several", "one"]
+
+
 def test_gains_are_paired_and_corrected(answers):
     rows = answers.gains("good", over="other")
     assert rows["level"].tolist() == ["none", "min", "avg", "max"]
