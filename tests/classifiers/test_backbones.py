@@ -10,7 +10,7 @@ from torch_files import as_torch
 
 from helpers import classifiers, outputs
 from helpers.backend import keras
-from helpers.classifiers import backbones as room
+from helpers.classifiers import backbones
 
 SIZES = {  # weights without output layer, as Keras Applications print them
     "inception_v3": 21_802_784,
@@ -31,20 +31,32 @@ def test_size_and_logits(backbone):
     body = classifiers.backbone_of(network)
     assert body.count_params() == SIZES[backbone]
     assert network.count_params() == SIZES[backbone] + 4 * (body.output_shape[1] + 1)
+    with pytest.raises(ValueError, match=f"image_size is {side - 1}: {backbone} needs at least {side}"):
+        classifiers.pretrained(backbone, side - 1, 4)
 
 
-def test_images_are_prepared_inside():
-    images = np.zeros((1, 75, 75, 3), np.float32) + np.array([10, 100, 200], np.float32)
-    taken = keras.applications.resnet50.preprocess_input(images.copy())
-    assert np.allclose(prepared("resnet50", images), taken, atol=1e-4)
-    taken = keras.applications.inception_v3.preprocess_input(images.copy())
-    assert np.allclose(prepared("inception_v3", images), taken, atol=1e-5)
-    assert np.allclose(prepared("efficientnet_lite0", images), (images - 127) / 128, atol=1e-5)
-
-
-def prepared(backbone, images):
+@pytest.mark.parametrize("backbone", ["inception_v3", "resnet50", "efficientnet_lite0"])
+def test_images_are_prepared_inside(backbone):
+    side = classifiers.BACKBONES[backbone].least
+    images = np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype(np.float32)
+    taken = {
+        "inception_v3": keras.applications.inception_v3.preprocess_input(images.copy()),
+        "resnet50": keras.applications.resnet50.preprocess_input(images.copy()),
+        "efficientnet_lite0": (images - 127) / 128,
+    }[backbone]
     given = keras.Input(images.shape[1:])
-    return keras.Model(given, classifiers.BACKBONES[backbone].prepare(given))(images)
+    prepared = keras.Model(given, classifiers.BACKBONES[backbone].prepare(given))(images)
+    np.testing.assert_allclose(prepared, taken, atol=1e-4)
+    network = classifiers.pretrained(backbone, side, 4)
+    expected = network.layers[-1](classifiers.backbone_of(network)(taken))
+    found = network(images)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v3_small", "efficientnet_v2_b0"])
+def test_keras_prepares_inside_of_newer_backbones(backbone):
+    body = classifiers.backbone_of(classifiers.pretrained(backbone, 32, 4))
+    assert isinstance(body.layers[1], keras.layers.Rescaling)
 
 
 def official(model, path):
@@ -84,34 +96,31 @@ def test_a_file_gives_its_weights_at_another_image_size(source, tmp_path, suffix
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_a_torch_file_gives_its_weights(tmp_path):
-    body = classifiers.backbone_of(classifiers.pretrained("efficientnet_lite0", 32, 3))
-    torch_files.write(tmp_path / "lite0.pth", as_torch(body))
-    found = classifiers.pretrained("efficientnet_lite0", 32, 3, tmp_path / "lite0.pth")
-    for mine, theirs in zip(weights_of(found), body.weights, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+def test_the_file_of_a_bare_backbone_gives_its_weights_too(source, tmp_path):
+    classifiers.backbone_of(source).save(tmp_path / "bare.keras")
+    found = classifiers.pretrained(SMALL, 48, 7, tmp_path / "bare.keras")
+    np.testing.assert_array_equal(weights_of(found)[-1], weights_of(source)[-1])
 
 
-@pytest.mark.parametrize("suffix", [".h5", ".keras", ".pth"])
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_cut_file_is_refused(source, tmp_path, suffix):
     path = tmp_path / f"cut{suffix}"
-    if suffix == ".pth":
-        torch_files.write(path, {"one": np.zeros(3, np.float32)})
-    else:
-        source.save(path) if suffix == ".keras" else official(classifiers.backbone_of(source), path)
+    source.save(path) if suffix == ".keras" else official(classifiers.backbone_of(source), path)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(ValueError, match=rf"{re.escape(str(path))} is damaged or holds no weights of Mobile"):
+    with pytest.raises(
+        ValueError, match=rf"{re.escape(str(path))} is damaged or holds no weights of {SMALL}"
+    ):
         classifiers.pretrained(SMALL, 40, 3, path)
 
 
 def test_a_file_of_another_backbone_is_refused(source, tmp_path):
     path = official(classifiers.backbone_of(source), tmp_path / "other.h5")
     with pytest.raises(
-        ValueError, match=r"other.h5 is damaged or holds no weights of efficientnetv2-b0: .*lay"
+        ValueError, match=r"other.h5 is damaged or holds no weights of efficientnet_v2_b0: .*lay"
     ):
         classifiers.pretrained("efficientnet_v2_b0", 40, 3, path)
     source.save(tmp_path / "other.keras")
-    with pytest.raises(ValueError, match="no weights of efficientnetv2-b0: it holds MobileNetV3Small"):
+    with pytest.raises(ValueError, match="no weights of efficientnet_v2_b0: it holds MobileNetV3Small"):
         classifiers.pretrained("efficientnet_v2_b0", 40, 3, tmp_path / "other.keras")
 
 
@@ -132,16 +141,21 @@ def test_a_file_of_another_digest_is_refused(source, tmp_path):
 
 
 def test_what_is_not_there_is_said(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match=r"no file of weights at .*absent.h5"):
+    with pytest.raises(
+        FileNotFoundError, match=r"weights are none, imagenet or a file, .* none at .*absent.h5"
+    ):
         classifiers.pretrained(SMALL, 40, 3, tmp_path / "absent.h5")
     (tmp_path / "some.zip").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"some.zip is none of .keras, .h5, .pth"):
+    with pytest.raises(ValueError, match=r"some.zip: weights come from .keras, .h5, and .pth for"):
         classifiers.pretrained(SMALL, 40, 3, tmp_path / "some.zip")
+    torch_files.write(tmp_path / "other.pth", {"one": np.zeros(3, np.float32)})
+    with pytest.raises(ValueError, match=r"other.pth: weights come from"):
+        classifiers.pretrained(SMALL, 40, 3, tmp_path / "other.pth")
+    with pytest.raises(ValueError, match="sha256 is of a file, and weights are 'none'"):
+        classifiers.pretrained(SMALL, 40, 3, sha256="00")
     with pytest.raises(ValueError, match="unknown backbone 'vgg': choose one of inception_v3, resnet50"):
         classifiers.pretrained("vgg", 40, 3)
-    with pytest.raises(ValueError, match="image_size is 74: inception_v3 needs at least 75"):
-        classifiers.pretrained("inception_v3", 74, 3)
-    monkeypatch.setattr(room, "find_spec", lambda name: None)
+    monkeypatch.setattr(backbones, "find_spec", lambda name: None)
     with pytest.raises(
         classifiers.Unavailable, match=r"efficientnet_lite0: .* '\.\[imagenet\]' fetches them"
     ):
@@ -149,36 +163,47 @@ def test_what_is_not_there_is_said(tmp_path, monkeypatch):
 
 
 def test_a_download_that_fails_says_of_what(monkeypatch):
-    def offline(image_size, weights):
+    def offline(**options):
         raise OSError("Name or service not known")
 
-    backbone = classifiers.BACKBONES["resnet50"]._replace(build=offline)
-    monkeypatch.setitem(classifiers.BACKBONES, "resnet50", backbone)
-    with pytest.raises(classifiers.Unavailable, match="no ImageNet weights of resnet50: Name or service"):
-        classifiers.pretrained("resnet50", 50, 3, "imagenet")
+    build = backbones.partial(backbones._of_keras, offline)
+    monkeypatch.setitem(classifiers.BACKBONES, SMALL, classifiers.BACKBONES[SMALL]._replace(build=build))
+    with pytest.raises(
+        classifiers.Unavailable, match=r"of offline, name their .h5 file instead: Name or service"
+    ):
+        classifiers.pretrained(SMALL, 50, 3, "imagenet")
 
 
-def test_the_weights_of_the_package_name_the_weights_of_the_package(tmp_path, monkeypatch):
-    """Its file is checked, and nothing of the package is imported."""
+def test_imagenet_weights_are_a_file_of_a_package_that_is_not_imported(tmp_path, monkeypatch):
     body = classifiers.backbone_of(classifiers.pretrained("efficientnet_lite0", 32, 3))
-    folder = tmp_path / room.LITE0_PACKAGE
-    (folder / "models").mkdir(parents=True)
+    folder = tmp_path / backbones.LITE0_PACKAGE
+    path = folder / "models" / backbones.LITE0_FILE
+    path.parent.mkdir(parents=True)
     (folder / "__init__.py").write_text("raise RuntimeError('imported')")
-    torch_files.write(folder / "models" / room.LITE0_FILE, as_torch(body))
+    torch_files.write(path, as_torch(body))
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match=f"{room.LITE0_FILE} has the SHA-256"):
+    with pytest.raises(ValueError, match=f"{backbones.LITE0_FILE} has the SHA-256"):
         classifiers.pretrained("efficientnet_lite0", 32, 3, "imagenet")
-    monkeypatch.setattr(room, "LITE0_SHA256", outputs.sha256(folder / "models" / room.LITE0_FILE))
+    monkeypatch.setattr(backbones, "LITE0_SHA256", outputs.sha256(path))
     found = classifiers.pretrained("efficientnet_lite0", 32, 3, "imagenet")
-    np.testing.assert_array_equal(weights_of(found)[0], body.weights[0])
+    for mine, theirs in zip(weights_of(found), body.weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(
+        ValueError, match=r"lite0.*pth is damaged or holds no weights of efficientnet_lite0: .*damaged"
+    ):
+        classifiers.pretrained("efficientnet_lite0", 32, 3, path)
 
 
-@pytest.mark.skipif(room.find_spec(room.LITE0_PACKAGE) is None, reason="the extra imagenet is not installed")
+@pytest.mark.skipif(
+    backbones.find_spec(backbones.LITE0_PACKAGE) is None, reason="the extra imagenet is not installed"
+)
 def test_a_cat_is_a_cat_and_a_coffee_an_espresso():
     from skimage import data, transform
 
     body = classifiers.backbone_of(classifiers.pretrained("efficientnet_lite0", 224, 3, "imagenet"))
-    whole = room.read_torch(room._packaged())
+    package = backbones.find_spec(backbones.LITE0_PACKAGE).submodule_search_locations[0]
+    whole = backbones.read_torch(f"{package}/models/{backbones.LITE0_FILE}")
     for picture, wanted in (data.chelsea(), range(281, 286)), (data.coffee(), (504, 967, 968)):
         side = min(picture.shape[:2])
         top, left = ((length - side) // 2 for length in picture.shape[:2])
