@@ -3,7 +3,8 @@
 `tasks` says what is learned: to classify here, to restore in `restoration`. `recipes` says how, as data.
 `batching` draws augmented (`augmentation`), noisy batches that depend on (seed, epoch, step) alone. `fitting`
 trains, and goes on after a kill with the same numbers; `keeping` has the checkpoints and results, in one
-store for all notebooks. `starts` is for trainings that go on from trained weights.
+store for all notebooks. `starts` is for trainings that go on from trained weights, `transfer` for those of
+new classes.
 """
 
 from helpers.training import augmentation
@@ -13,9 +14,10 @@ from helpers.training.keeping import Trained
 from helpers.training.recipes import NEAREST, PAPER, SCHEDULES, Recipe
 from helpers.training.starts import Copy
 from helpers.training.tasks import Classification, Task, cosine
+from helpers.training.transfer import Unfrozen, features, fit_outputs
 
 __all__ = [
     *("NEAREST", "PAPER", "SCHEDULES", "Classification", "Copy", "Recipe", "Task", "Trained"),
     *("Trainings", "augmentation", "batches", "cosine", "drawn", "fit", "fit_all", "seed_everything"),
-    *("shuffled", "untuned"),
+    *("Unfrozen", "features", "fit_outputs", "shuffled", "untuned"),
 ]

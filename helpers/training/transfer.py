@@ -1,0 +1,118 @@
+"""A network that was trained for something else learns new classes: its output layer first, then the rest.
+
+While everything before the output layer is frozen, what that layer sees of an image never changes: it is
+computed once, and kept.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from helpers import classifiers, outputs
+from helpers.backend import keras
+from helpers.datasets import ImageSet, Splits
+from helpers.training.fitting import Build, fit
+from helpers.training.keeping import Trained
+from helpers.training.recipes import Recipe
+from helpers.training.starts import Copy
+
+CACHE = outputs.ROOT / "outputs" / "features"
+
+
+def features(model: keras.Model, images: np.ndarray, *, cache: Path | None = None) -> np.ndarray:
+    """What the output layer of a classifier sees of images (N, H, W, C): (N, D) float32, computed once.
+
+    model: ends with a dense layer; cache: folder of what was computed, `CACHE` by default, from which it is
+    memory-mapped.
+    """
+    seen = _without_output(model)
+    pixels = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
+    store = outputs.Store(cache or CACHE)
+    name = f"{outputs.named(classifiers.digest(seen), images.shape, pixels)}.npy"
+    if store.find(name) is None:
+        with store.held(name), store.make(name) as partial_file:
+            np.save(partial_file, classifiers.logits(seen, images))
+    return np.load(store.find(name), mmap_mode="r")
+
+
+def fit_outputs(
+    starts: Sequence[Build],
+    recipe: Recipe,
+    splits: Splits,
+    *,
+    seeds: Sequence[int],
+    cache: Path | None = None,
+    kept: Path | None = None,
+    name: str = "output layer",
+) -> list[Trained]:
+    """Train the output layer of every start with one seed each, all before it frozen; the whole models.
+
+    starts: functions that return classifiers ending with a dense layer; recipe: without augmentation and
+    noise, as images are seen once; cache, kept: folders of features and trainings, other than by default;
+    name: of the progress bar. Raises ValueError for another recipe, and as `fit` does.
+    """
+    if recipe.augmentation != "none" or recipe.noise:
+        raise ValueError(
+            "images are seen once: the recipe of an output layer has no augmentation and no noise"
+        )
+    found = []
+    for number, (start, seed) in enumerate(zip(starts, seeds, strict=True)):
+        model = start()
+        seen = [_seen(model, part, cache) for part in (splits.train, splits.validation)]
+        title = f"{name}, training {number + 1} of {len(starts)}"
+        data = outputs.named(splits.digest, classifiers.digest(_without_output(model)))
+        options = {"seed": seed, "data": data, "title": title, "cache": kept}
+        trained = fit(partial(_output_layer, model), *seen, recipe, **options)
+        model.layers[-1].set_weights(trained.model.layers[-1].get_weights())
+        found.append(trained._replace(model=model))
+    return found
+
+
+class Unfrozen(Copy):
+    """Builds copies of a classifier of which the last layers of the backbone learn, for `fit` to train on."""
+
+    def __init__(self, model: keras.Model, last: int | None = None, *, statistics: bool = False):
+        """model: of `classifiers.pretrained`, trained or not.
+
+        last: of the backbone's layers with weights, how many learn; None: all. statistics: whether its
+        normalisations learn too; else they keep the moments that they have.
+        """
+        super().__init__(model)
+        self.last, self.statistics = last, statistics
+
+    def __call__(self) -> keras.Model:
+        """A copy of its own: what is done to it leaves the model as it is."""
+        copy = super().__call__()
+        copy.trainable = True
+        weighted = [layer for layer in classifiers.backbone_of(copy).layers if layer.weights]
+        learning = len(weighted) if self.last is None else self.last
+        for place, layer in enumerate(weighted):
+            normalises = isinstance(layer, keras.layers.BatchNormalization)
+            layer.trainable = place >= len(weighted) - learning and (self.statistics or not normalises)
+        return copy
+
+
+def _seen(model: keras.Model, part: ImageSet, cache: Path | None) -> ImageSet:
+    return replace(part, images=features(model, part.images, cache=cache))
+
+
+def _without_output(model: keras.Model) -> keras.Model:
+    if not isinstance(model.layers[-1], keras.layers.Dense):
+        raise ValueError(f"{model.name} does not end with a dense layer, and so has no output layer to train")
+    return keras.Model(model.inputs, model.layers[-1].input, name=model.name)
+
+
+def _output_layer(model: keras.Model) -> keras.Model:
+    """A copy of the output layer, behind a dropout where the model has one there."""
+    last = model.layers[-1]
+    given = keras.Input(last.input.shape[1:])
+    before = model.layers[-2]
+    dropped = keras.layers.Dropout(before.rate)(given) if isinstance(before, keras.layers.Dropout) else given
+    copy = type(last).from_config(last.get_config())
+    network = keras.Model(given, copy(dropped), name=f"{model.name}_output")
+    copy.set_weights(last.get_weights())
+    return network
