@@ -3,9 +3,9 @@
 `networks` builds them: the papers' and this project's own; `backbones` those made for ImageNet, one of them
 in `efficientnet`, with weights from files (`checkpoints`). `combined` makes one of several (`ensemble`),
 looks several times (`five_crops`) or puts a filter in front (`smoothed`). `forward` asks one, in compiled
-batches; `comparison` asks many about many noise sets, and reads the `Answers` in many ways, `ranks` in two
-more. `layers` has what Keras lacks, and the precision they compute in; `files` loads somebody's own model
-safely and tells whether it fits.
+batches; `comparison` asks many about many noise sets, and reads the `Answers` in many ways, `ranks` in more.
+`layers` has what Keras lacks, and the precision they compute in; `files` loads somebody's own model safely
+and tells whether it fits.
 """
 
 from helpers.classifiers.backbones import BACKBONES, Unavailable, backbone_of, pretrained
@@ -17,10 +17,10 @@ from helpers.classifiers.layers import PRECISIONS, ColourConvolution, Doubled, F
 from helpers.classifiers.layers import precision_here, with_precision
 from helpers.classifiers.networks import PAPER_NETWORKS, aghdam, cifar_quick, cnn_baseline, compact, lenet
 from helpers.classifiers.networks import paper_network
-from helpers.classifiers.ranks import exchanges, top_hits
+from helpers.classifiers.ranks import exchanges, interactions, top_hits
 
 __all__ = [
-    *("BACKBONES", "Unavailable", "backbone_of", "pretrained"),
+    *("BACKBONES", "Unavailable", "backbone_of", "interactions", "pretrained"),
     *("CLEAN", "PAPER_NETWORKS", "PRECISIONS", "Answers", "ColourConvolution", "Doubled", "Ensembles"),
     *("FusedNormalization", "Halved", "Models", "aghdam", "answers", "best_filter", "check"),
     *("cifar_quick", "cnn_baseline", "compact", "compiled", "digest", "ensemble", "exchanges"),

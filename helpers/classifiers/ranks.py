@@ -1,4 +1,4 @@
-"""How near the truth is when it is not first, and what a change of the classifier mends and breaks."""
+"""How near the truth is when it is not first; what a change mends and breaks; what noise takes from whom."""
 
 from collections.abc import Mapping, Sequence
 
@@ -49,6 +49,29 @@ def exchanges(answers: Answers, pairs: Sequence[tuple[str, str]]) -> pd.DataFram
                 row |= {"rescued": int((one & ~other).sum()), "broken": int((other & ~one).sum())}
                 rows.append(row | {"images": one.size, "p": metrics.paired_test(one, other)})
     table = pd.DataFrame(rows)
+    return table.assign(p_holm=metrics.holm(table["p"]))
+
+
+def interactions(answers: Answers) -> pd.DataFrame:
+    """What each classifier has on each set beyond what the classifier and the set have in general, in points.
+
+    That is its share of right answers less its own mean over the sets, less the set's mean over the
+    classifiers, plus the mean of all: 0 everywhere if each noise took as much from all. Paired by training
+    and image, of as many trainings as all have. Columns model, noise (the set's name), those of
+    `metrics.difference_row`, p_holm over the table. Raises ValueError for fewer than two classifiers or sets.
+    """
+    models, sets = answers.models, list(answers.sets)
+    if min(len(models), len(sets)) < 2:
+        raise ValueError(f"{len(models)} classifiers and {len(sets)} sets: an interaction needs two of both")
+    fewest = min(len(answers.right(model, sets[0])) for model in models)
+    right = np.array([[answers.right(model, name)[:fewest] for name in sets] for model in models], float)
+    general = right.mean(1, keepdims=True) + right.mean(0, keepdims=True) - right.mean((0, 1))
+    overlap = max(answers.overlap.values())
+    table = pd.DataFrame(
+        {"model": model, "noise": name} | metrics.difference_row(*pair, overlap=overlap)
+        for model, *of_model in zip(models, right, general, strict=True)
+        for name, *pair in zip(sets, *of_model, strict=True)
+    )
     return table.assign(p_holm=metrics.holm(table["p"]))
 
 

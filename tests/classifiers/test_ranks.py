@@ -43,3 +43,40 @@ def test_rescued_and_broken_images_are_counted_for_every_training():
     assert table["broken"].tolist() == [(IMAGES.labels == 0).sum(), 0]
     assert table["p"].tolist() == [1, 1]
     assert (table["images"] == 30).all()
+
+
+def answered(wrong, trainings=3, images=400, seed=0):
+    """Answers to images of class 0, of which a share is wrong: (model, set) -> share."""
+    rng = np.random.default_rng(seed)
+    predicted = {
+        key: (rng.uniform(size=(trainings, images)) < share).astype(int) for key, share in wrong.items()
+    }
+    sets = dict.fromkeys(name for _, name in wrong)
+    overlap = {model: 1.0 for model, _ in wrong}
+    labels = np.zeros(images, int)
+    return classifiers.Answers(sets, predicted, labels, None, ("a", "b"), overlap, {})
+
+
+def test_effects_are_what_the_margins_leave():
+    shares = {("one", "x"): 0.1, ("one", "y"): 0.3, ("other", "x"): 0.6, ("other", "y"): 0.4}
+    answers = answered(shares, images=4000)
+    table = classifiers.interactions(answers).set_index(["model", "noise"])
+    right = {key: 100 * answers.right(*key).mean() for key in shares}
+    expected = (right["one", "x"] - right["one", "y"] - right["other", "x"] + right["other", "y"]) / 4
+    for key, sign in zip(shares, (1, -1, -1, 1), strict=True):
+        assert table.loc[key, "difference"] == pytest.approx(sign * expected)
+    assert expected == pytest.approx(10, abs=1)
+    assert (table["p_holm"] < 0.01).all() and (table["trainings"] == 3).all()
+
+
+def test_noise_that_takes_the_same_from_all_is_no_interaction():
+    found = []
+    for seed in range(60):
+        shares = {("one", "x"): 0.1, ("one", "y"): 0.3, ("other", "x"): 0.3, ("other", "y"): 0.5}
+        found.append(classifiers.interactions(answered(shares, seed=seed))["p_holm"].min() < 0.05)
+    assert np.mean(found) < 0.15
+
+
+def test_one_classifier_has_no_interaction():
+    with pytest.raises(ValueError, match="1 classifiers and 2 sets: an interaction needs two of both"):
+        classifiers.interactions(answered({("one", "x"): 0.1, ("one", "y"): 0.3}))
