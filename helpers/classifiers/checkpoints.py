@@ -5,6 +5,7 @@ unpickler runs them that knows tensors and nothing else. Only the format before 
 the ImageNet weights are that this workbook uses.
 """
 
+import math
 import pickle
 import pickletools
 from collections import OrderedDict
@@ -129,7 +130,7 @@ def _view(values: np.ndarray, tensor: _Tensor) -> np.ndarray:
     ):
         raise ValueError("a tensor has another size than its numbers")
     last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
-    if 0 in shape or last >= len(values) or np.prod(shape, dtype=object) > len(values):
+    if 0 in shape or last >= len(values) or math.prod(shape) > len(values):
         raise ValueError("a tensor reaches out of its numbers")
     steps = [stride * values.itemsize for stride in strides]
     return np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False)

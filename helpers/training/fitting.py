@@ -31,6 +31,13 @@ def seed_everything(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
+def seeded(build: Build, seed: int) -> keras.Model:
+    """What is built, its first weights drawn from a seed; without `seed_everything`, which costs seconds."""
+    random.seed(seed)  # what Keras' initialisers and dropout draw their seeds from
+    np.random.seed(seed)  # noqa: NPY002
+    return build()
+
+
 def fit(
     build: Build,
     train: ImageSet,
@@ -62,9 +69,7 @@ def fit(
     if _last.get("alike") != alike:
         keras.utils.clear_session()  # names of layers count from the start
         seed_everything(seed)  # not for each training: TensorFlow would compile all its functions again
-    random.seed(seed)  # what Keras' initialisers and dropout draw their seeds from
-    np.random.seed(seed)  # noqa: NPY002
-    model = build()
+    model = seeded(build, seed)
     kept = Kept(outputs.Store(cache or CACHE), model.name, _key(model, task, recipe, seed, data, len(train)))
     if not (trained := kept.finished()):
         if len(train) < recipe.batch_size:

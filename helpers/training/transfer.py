@@ -7,7 +7,6 @@ computed once, and kept.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from helpers import classifiers, outputs
 from helpers.backend import keras
 from helpers.datasets import ImageSet, Splits
-from helpers.training.fitting import Build, fit
+from helpers.training.fitting import Build, fit, seeded
 from helpers.training.keeping import Trained
 from helpers.training.recipes import Recipe
 from helpers.training.starts import Copy
@@ -33,9 +32,10 @@ def features(model: keras.Model, images: np.ndarray, *, cache: Path | None = Non
     pixels = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
     store = outputs.Store(cache or CACHE)
     name = f"{outputs.named(classifiers.digest(seen), images.shape, pixels)}.npy"
-    if store.find(name) is None:
-        with store.held(name), store.make(name) as partial_file:
-            np.save(partial_file, classifiers.logits(seen, images))
+    with store.held(name):  # another notebook may be computing the same
+        if store.find(name) is None:
+            with store.make(name) as partial_file:
+                np.save(partial_file, classifiers.logits(seen, images))
     return np.load(store.find(name), mmap_mode="r")
 
 
@@ -46,14 +46,14 @@ def fit_outputs(
     *,
     seeds: Sequence[int],
     cache: Path | None = None,
-    kept: Path | None = None,
     name: str = "output layer",
 ) -> list[Trained]:
     """Train the output layer of every start with one seed each, all before it frozen; the whole models.
 
-    starts: functions that return classifiers ending with a dense layer; recipe: without augmentation and
-    noise, as images are seen once; cache, kept: folders of features and trainings, other than by default;
-    name: of the progress bar. Raises ValueError for another recipe, and as `fit` does.
+    starts: functions that return classifiers ending with a dense layer, with first weights of the seed;
+    recipe: without augmentation and noise, as images are seen once; cache: folder of features and trainings,
+    those of `features` and `fit` by default; name: of the progress bar. Raises ValueError for another recipe,
+    and as `fit` does.
     """
     if recipe.augmentation != "none" or recipe.noise:
         raise ValueError(
@@ -61,12 +61,12 @@ def fit_outputs(
         )
     found = []
     for number, (start, seed) in enumerate(zip(starts, seeds, strict=True)):
-        model = start()
+        model = seeded(start, seed)
         seen = [_seen(model, part, cache) for part in (splits.train, splits.validation)]
         title = f"{name}, training {number + 1} of {len(starts)}"
         data = outputs.named(splits.digest, classifiers.digest(_without_output(model)))
-        options = {"seed": seed, "data": data, "title": title, "cache": kept}
-        trained = fit(partial(_output_layer, model), *seen, recipe, **options)
+        options = {"seed": seed, "data": data, "title": title, "cache": cache}
+        trained = fit(Copy(_output_layer(model)), *seen, recipe, **options)  # compiled once for all
         model.layers[-1].set_weights(trained.model.layers[-1].get_weights())
         found.append(trained._replace(model=model))
     return found
@@ -107,7 +107,7 @@ def _without_output(model: keras.Model) -> keras.Model:
 
 
 def _output_layer(model: keras.Model) -> keras.Model:
-    """A copy of the output layer, behind a dropout where the model has one there."""
+    """The output layer by itself, with its weights, behind a dropout where the model has one there."""
     last = model.layers[-1]
     given = keras.Input(last.input.shape[1:])
     before = model.layers[-2]

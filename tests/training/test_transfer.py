@@ -61,7 +61,7 @@ def test_features_are_computed_once(splits, tmp_path, monkeypatch):
 
 
 def test_the_output_layer_learns_and_nothing_else(splits, tmp_path):
-    options = {"seeds": [3, 4], "cache": tmp_path / "features", "kept": tmp_path / "trainings"}
+    options = {"seeds": [3, 4], "cache": tmp_path}
     found = training.fit_outputs([network, partial(network, 1)], RECIPE, splits, **options)
     for seed, trained in enumerate(found):
         before, after = network(seed).get_weights(), trained.model.get_weights()
@@ -74,6 +74,21 @@ def test_the_output_layer_learns_and_nothing_else(splits, tmp_path):
     assert [classifiers.digest(each.model) for each in again] == [
         classifiers.digest(each.model) for each in found
     ]
+
+
+def test_first_weights_are_of_the_seed(splits, tmp_path):
+    body = classifiers.backbone_of(network())
+
+    def start():
+        given = keras.Input((8, 8, 3))
+        return keras.Model(given, layers.Dense(3)(body(given)), name="network")
+
+    found = []
+    for folder in ("one", "other"):
+        options = {"seeds": [3, 4], "cache": tmp_path / folder}
+        trained = training.fit_outputs([start, start], RECIPE, splits, **options)
+        found.append([classifiers.digest(each.model) for each in trained])
+    assert found[0] == found[1] and len(set(found[0])) == 2
 
 
 @pytest.mark.parametrize("change", [{"augmentation": "camera"}, {"noise": ("some",)}])
