@@ -14,7 +14,7 @@ def test_every_finding_is_a_speed_and_absent_data_are_said(tmp_path, monkeypatch
     found = dict(speeds.findings(str(tmp_path), images=16))
     assert found.pop("preparing gtsrb").startswith("not measured")
     assert re.match(r"-?\d+ % on top of", found.pop("augmentation"))
-    assert len(found) == 14
+    assert len(found) == 15
     assert all(float(re.match(r"[\d,.]+", text)[0].replace(",", "")) > 0 for text in found.values())
     assert "noise sweep" not in capsys.readouterr().err
 
@@ -30,7 +30,7 @@ def test_what_is_compared_takes_turns(monkeypatch):
 def test_comparisons_are_medians_over_the_rounds(tmp_path, monkeypatch):
     seconds = np.array([[1, 2, 4], [0.9, 8, 3.6], [0.2, 9, 0.8]])  # of sweep, bare forward, usual loop
     monkeypatch.setattr(speeds, "_rounds", lambda *calls: seconds[: len(calls)])
-    found = dict(islice(speeds.findings(str(tmp_path)), 13))
+    found = dict(islice(speeds.findings(str(tmp_path)), 14))
     # 128 images x 12 sigmas x 20, 2 or 1 copies in 2 s; the usual loop takes 0.2 of that for 2 x 512 images
     assert found["sweep, baseline"] == "15,360 images/s, 0.90 of bare forward, 6.0 times the usual loop"
     assert found["sweep, compact"] == "1,536 images/s, 0.90 of bare forward"

@@ -36,14 +36,22 @@ class Unavailable(OSError):
 
 
 def pretrained(
-    backbone: str, image_size: int, classes: int, weights: str | Path = "none", *, sha256: str | None = None
+    backbone: str,
+    image_size: int,
+    classes: int,
+    weights: str | Path = "none",
+    *,
+    sha256: str | None = None,
+    output: bool = False,
 ) -> keras.Model:
     """A backbone behind its preprocessing, with a new output layer: images in [0, 255] to logits.
 
     backbone: of `BACKBONES`; image_size: side in pixels; classes: number of logits. weights: "none" (random),
     "imagenet", or a file, a relative path counting from the project: the .keras file of the backbone or of a
     model that holds it, the .h5 file of Keras Applications without output layer, for efficientnet_lite0 its
-    .pth file. sha256: that the file must have. Returns a keras.Model, of which `backbone_of` is the backbone.
+    .pth file. sha256: that the file must have. output: whether the output layer too comes from the file,
+    a .keras one then, of a model of as many classes. Returns a keras.Model, of which `backbone_of` is the
+    backbone.
 
     Raises ValueError for an unknown backbone, too small a side, or a file that is damaged, has another digest
     or does not fit; FileNotFoundError; `Unavailable` where ImageNet weights cannot be had.
@@ -53,16 +61,22 @@ def pretrained(
     build, prepare, _, least = BACKBONES[backbone]
     if image_size < least:
         raise ValueError(f"image_size is {image_size}: {backbone} needs at least {least}")
+    path = outputs.ROOT / Path(weights).expanduser()
+    if output and path.suffix != ".keras":
+        raise ValueError(f"weights are {weights}: an output layer comes from a .keras file alone")
     if weights in ("none", "imagenet"):
         if sha256 is not None:
             raise ValueError(f"sha256 is of a file, and weights are {weights!r}")
         body = build(image_size, None if weights == "none" else weights)
     else:
         body = build(image_size, None)
-        _read(backbone, body, outputs.ROOT / Path(weights).expanduser(), sha256)
+        _read(backbone, body, path, sha256)
     images = keras.Input((image_size, image_size, 3))
     features = layers.Dropout(DROPOUT)(body(prepare(images)))
-    return keras.Model(images, layers.Dense(classes)(features), name=backbone)
+    model = keras.Model(images, layers.Dense(classes)(features), name=backbone)
+    if output:
+        _read_output(model, path)
+    return model
 
 
 def backbone_of(model: keras.Model) -> keras.Model:
@@ -88,9 +102,22 @@ def _read(backbone: str, body: keras.Model, path: Path, sha256: str | None) -> N
         raise ValueError(f"{path} is damaged or holds no weights of {backbone}: {error}") from error
 
 
+def _read_output(model: keras.Model, path: Path) -> None:
+    """Give a model the output layer of the model in a file."""
+    held = _loaded(path).layers[-1].get_weights()
+    given = [weight.shape for weight in model.layers[-1].get_weights()]
+    if [weight.shape for weight in held] != given:
+        raise ValueError(f"{path} has no output layer for {given[-1][0]} classes: take its backbone alone")
+    model.layers[-1].set_weights(held)
+
+
+def _loaded(path: Path) -> keras.Model:
+    return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
 def _from_keras(body: keras.Model, path: Path) -> None:
     """The weights of the network of the same name that a .keras file holds; code in it is not run."""
-    model = keras.models.load_model(path, compile=False, safe_mode=True)
+    model = _loaded(path)
     held = model if model.name == body.name else backbone_of(model)
     if held.name != body.name:
         raise ValueError(f"it holds {held.name}")

@@ -1,4 +1,4 @@
-"""How near the truth is when it is not first; what a change mends and breaks; what noise takes from whom."""
+"""More tables of answers: how near the truth is, what a change mends, what noise takes from whom."""
 
 from collections.abc import Mapping, Sequence
 
@@ -73,6 +73,50 @@ def interactions(answers: Answers) -> pd.DataFrame:
         for name, *pair in zip(sets, *of_model, strict=True)
     )
     return table.assign(p_holm=metrics.holm(table["p"]))
+
+
+def robustness(answers: Answers) -> pd.DataFrame:
+    """What every classifier costs, has without noise, and has on average over the noise sets.
+
+    Columns network, parameters, multiply_adds, those of `metrics.accuracy_row` without noise, and noisy,
+    noisy_low, noisy_high (%): the mean over the sets, with an interval over images and trainings. Raises
+    ValueError without a noise set.
+    """
+    noisy = [name for name, noise_set in answers.sets.items() if noise_set is not None]
+    if not noisy:
+        raise ValueError("no noise set among the answers: robustness needs one")
+    rows = []
+    for model in answers.models:
+        overlap = answers.overlap[model]
+        shares = np.mean([answers.right(model, name) for name in noisy], 0)
+        under = metrics.accuracy_row(shares, answers.groups, overlap=overlap)
+        row = {"network": model} | answers.sizes[model]
+        row |= metrics.accuracy_row(answers.right(model), answers.groups, overlap=overlap)
+        names = {"noisy": "accuracy", "noisy_low": "low", "noisy_high": "high"}
+        rows.append(row | {name: under[found] for name, found in names.items()})
+    return pd.DataFrame(rows)
+
+
+def few_images(answers: Answers) -> pd.DataFrame:
+    """Accuracy of classifiers named by their weights and how many labelled images they saw, ``none 43``.
+
+    Columns weights, labelled (whole number), and those of `metrics.accuracy_row`, without noise.
+    """
+    rows = []
+    for model in answers.models:
+        weights, labelled = model.rsplit(maxsplit=1)
+        found = metrics.accuracy_row(answers.right(model), answers.groups, overlap=answers.overlap[model])
+        rows.append({"weights": weights, "labelled": int(labelled)} | found)
+    return pd.DataFrame(rows)
+
+
+def beside(answered: Mapping[str, Answers], published: str, **labels: str) -> pd.DataFrame:
+    """`Answers.beside` of several answers, each next to what a paper prints for a model of its name.
+
+    answered: name of the paper's model -> answers; labels: columns of all rows, such as weights.
+    """
+    parts = [found.beside(published, model).assign(**labels) for model, found in answered.items()]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _places(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ little noise is enough, `restorations` what restorers take away.
 """
 
 from helpers.plots.accuracies import class_distribution, confusion_map, intervals, level_curves, per_class
-from helpers.plots.accuracies import sizes_and_tracks, training_curves, transfer_map
+from helpers.plots.accuracies import sizes_and_tracks, trade_off, training_curves, transfer_map
 from helpers.plots.looks import displayable, style
 from helpers.plots.pictures import before_and_after, examples, image_grid, noise_grid
 from helpers.plots.restorations import contraction, densities, gains, learning_curves, psnr_lines, restored
@@ -19,6 +19,6 @@ __all__ = [
     *("class_distribution", "class_thresholds", "confusion_map", "contraction", "densities", "displayable"),
     *("examples", "failure_distribution", "flips_bar", "gains", "image_grid", "intervals", "learning_curves"),
     *("level_curves", "margins", "noise_grid", "norm_against_queries", "norm_distribution", "per_class"),
-    *("psnr_lines", "psnr_scatter", "restored", "sandwich", "sizes_and_tracks", "style", "training_curves"),
-    "transfer_map",
+    *("psnr_lines", "psnr_scatter", "restored", "sandwich", "sizes_and_tracks", "style", "trade_off"),
+    *("training_curves", "transfer_map"),
 ]

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from helpers.plots.looks import PALE
+from helpers.plots.looks import PALE, legend_on_the_right, looks
 
 
 def class_distribution(splits: Mapping[str, ArrayLike], class_names: Sequence[str]) -> Figure:
@@ -90,10 +90,12 @@ def level_curves(
     ylabel: str,
     low: str | None = None,
     high: str | None = None,
+    xscale: str = "linear",
 ) -> Figure:
     """One panel per `column` value: `y` against the levels `x`, a line per `hue`.
 
-    low, high: columns of the interval; a line whose name begins with "published" is dashed and black.
+    low, high: columns of the interval; a line whose name begins with "published" is dashed and black;
+    xscale: of the levels, if they are numbers, "linear" or "log".
     """
     panels, hues = list(dict.fromkeys(table[column])), list(dict.fromkeys(table[hue]))
     figure, axes = plt.subplots(
@@ -107,12 +109,56 @@ def level_curves(
                 axis.plot(part[x], part[y], marker="o", label=line, **look)
             if len(part) and low is not None:
                 axis.fill_between(part[x], part[low], part[high], alpha=0.2)
-        axis.set(title=name, xlabel=x)
+        axis.set(title=name, xlabel=x, xscale=xscale)
         if len(axis.lines) > 1:
             axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.28))
     axes[0, 0].set_ylabel(ylabel)
     figure.suptitle(title)
     return figure
+
+
+def trade_off(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    name: str = "network",
+    costs: bool = True,
+) -> Figure:
+    """What can be had together: a point per row, and a grey line through those that no other row beats.
+
+    table: DataFrame; the interval of a column `accuracy` is in low and high, that of another, such as
+    `noisy`, in noisy_low and noisy_high, if there is one. name: column of the legend. costs: `x` is a cost,
+    the less the better, drawn on a logarithmic axis; else the more the better.
+    """
+    figure, axis = plt.subplots(figsize=(9, 5), layout="constrained")
+    reaches = [_reach(table, column) for column in (x, y)]
+    for place, look in enumerate(looks(len(table))):
+        row = table.iloc[place]
+        bars = {
+            side: reach[:, [place]]
+            for side, reach in zip(("xerr", "yerr"), reaches, strict=True)
+            if reach is not None
+        }
+        style = {"color": look["color"], "marker": look["marker"], "ls": "", "ms": 8, "capsize": 2}
+        axis.errorbar([row[x]], [row[y]], label=row[name], **bars, **style)
+    best = table.dropna(subset=[x, y]).sort_values([x, y], ascending=[costs, False])
+    front = best[~(best[y] <= best[y].cummax().shift())]
+    axis.step(front[x], front[y], where="post", color="0.6", lw=1, zorder=0)
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title, xscale="log" if costs else "linear")
+    legend_on_the_right(axis)
+    return figure
+
+
+def _reach(table: pd.DataFrame, column: str) -> np.ndarray | None:
+    """How far the interval of a column reaches down and up, (2, rows), if it has one."""
+    low, high = ("low", "high") if column == "accuracy" else (f"{column}_low", f"{column}_high")
+    if low not in table:
+        return None
+    return np.abs(table[[low, high]].to_numpy().T - table[column].to_numpy())
 
 
 def training_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
@@ -134,12 +180,16 @@ def training_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def confusion_map(counts: np.ndarray, title: str) -> Figure:
-    """Heat map of a confusion matrix (classes, classes), in the manner of Figure 14; logarithmic colours."""
-    figure, axis = plt.subplots(figsize=(9.5, 8.5), layout="constrained")
+    """Heat map of a confusion matrix (classes, classes) with its counts (Figure 14); logarithmic colours."""
+    side = max(5.0, 0.29 * len(counts))  # inches: three digits have their place in a cell
+    figure, axis = plt.subplots(figsize=(side + 1, side), layout="constrained")
     look = {"norm": mpl.colors.LogNorm(1, max(2, counts.max())), "cmap": "viridis", "square": True}
+    texts = np.where(counts, counts.astype(int).astype(str), "")
+    look |= {"annot": texts, "fmt": "", "annot_kws": {"fontsize": 6.5 if len(counts) > 15 else 9}}
     mask = (counts < 1) & counts.any()  # of nothing but zeros, seaborn would look for the least in vain
-    sns.heatmap(counts, mask=mask, ax=axis, cbar_kws={"label": "images"}, **look)
+    sns.heatmap(counts, mask=mask, ax=axis, cbar_kws={"label": "images", "shrink": 0.8}, **look)
     axis.set(xlabel="predicted class", ylabel="true class", title=title)
+    axis.tick_params(axis="y", rotation=0)
     axis.grid(visible=False)
     return figure
 

@@ -4,7 +4,7 @@
 `batching` draws augmented (`augmentation`), noisy batches that depend on (seed, epoch, step) alone. `fitting`
 trains, and goes on after a kill with the same numbers; `keeping` has the checkpoints and results, in one
 store for all notebooks. `starts` is for trainings that go on from trained weights, `transfer` for those of
-new classes.
+new classes, or of few images.
 """
 
 from helpers.training import augmentation
@@ -12,12 +12,12 @@ from helpers.training.batching import batches, drawn, shuffled, untuned
 from helpers.training.fitting import Trainings, fit, fit_all, seed_everything
 from helpers.training.keeping import Trained
 from helpers.training.recipes import NEAREST, PAPER, SCHEDULES, Recipe
-from helpers.training.starts import Copy
+from helpers.training.starts import Copy, Pretrained
 from helpers.training.tasks import Classification, Task, cosine
-from helpers.training.transfer import Unfrozen, features, fit_outputs
+from helpers.training.transfer import Unfrozen, features, fit_few, fit_outputs
 
 __all__ = [
-    *("NEAREST", "PAPER", "SCHEDULES", "Classification", "Copy", "Recipe", "Task", "Trained"),
-    *("Trainings", "augmentation", "batches", "cosine", "drawn", "fit", "fit_all", "seed_everything"),
-    *("Unfrozen", "features", "fit_outputs", "shuffled", "untuned"),
+    *("NEAREST", "PAPER", "SCHEDULES", "Classification", "Copy", "Pretrained", "Recipe", "Task"),
+    *("Trained", "Trainings", "Unfrozen", "augmentation", "batches", "cosine", "drawn", "features"),
+    *("fit", "fit_all", "fit_few", "fit_outputs", "seed_everything", "shuffled", "untuned"),
 ]

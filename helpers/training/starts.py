@@ -1,11 +1,33 @@
-"""Where a training starts: for one that goes on from trained weights, a copy of the model that has them."""
+"""Where a training starts: at weights made elsewhere, or at a copy of the model that has them.
+
+Starts of equal layers are equal, whatever their weights: `fit` compiles their training once.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from helpers import classifiers
 from helpers.backend import keras
 
 
+@dataclass(frozen=True)
+class Pretrained:
+    """Builds `classifiers.pretrained` anew: backbone, image_size, classes, weights and output as there."""
+
+    backbone: str
+    image_size: int
+    classes: int
+    weights: str | Path = field(default="none", compare=False)
+    output: bool = field(default=False, compare=False)
+
+    def __call__(self) -> keras.Model:
+        """A model; ValueError, OSError as for `classifiers.pretrained`."""
+        options = {"weights": self.weights, "output": self.output}
+        return classifiers.pretrained(self.backbone, self.image_size, self.classes, **options)
+
+
 class Copy:
-    """Builds copies of a trained model, for `fit` to train on; those of equal layers are compiled once."""
+    """Builds copies of a trained model, for `fit` to train on."""
 
     def __init__(self, model: keras.Model):
         """model: any, that Keras can clone."""

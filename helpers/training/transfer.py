@@ -1,11 +1,13 @@
 """A network that was trained for something else learns new classes: its output layer first, then the rest.
 
+Or it learns from few images, where it matters most what it was trained for before.
 While everything before the output layer is frozen, what that layer sees of an image never changes: it is
 computed once, and kept.
 """
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import numpy as np
 from helpers import classifiers, outputs
 from helpers.backend import keras
 from helpers.datasets import ImageSet, Splits
-from helpers.training.fitting import Build, fit, seeded
+from helpers.training.fitting import Build, Trainings, fit, seeded
 from helpers.training.keeping import Trained
 from helpers.training.recipes import Recipe
 from helpers.training.starts import Copy
@@ -69,6 +71,42 @@ def fit_outputs(
         trained = fit(Copy(_output_layer(model)), *seen, recipe, **options)  # compiled once for all
         model.layers[-1].set_weights(trained.model.layers[-1].get_weights())
         found.append(trained._replace(model=model))
+    return found
+
+
+def fit_few(
+    starts: Mapping[str, Build],
+    recipe: Recipe,
+    splits: Splits,
+    counts: Sequence[int],
+    *,
+    seeds: Sequence[int],
+    steps: int = 100,
+    cache: Path | None = None,
+) -> Trainings:
+    """Train every start on few images, drawn anew for each seed; names have start and count, ``none 43``.
+
+    counts: training images, classes in proportion, of as few tracks as hold them; steps: at least so many, in
+    as many epochs as they take. For validation serve as many images as for training, if there are so many.
+    Others as in `fit`. Raises ValueError for more images than there are.
+    """
+    found = Trainings()
+    for count in counts:
+        if not 0 < count <= len(splits.train):
+            raise ValueError(f"{count} training images are wanted, and there are {len(splits.train)}")
+        epochs = max(recipe.epochs, math.ceil(steps / max(1, count // recipe.batch_size)))
+        longer = replace(recipe, epochs=epochs, batch_size=min(recipe.batch_size, count))
+        for name, start in starts.items():
+            found[f"{name} {count}"] = [
+                fit(
+                    *(start, splits.train.part(count, seed), splits.validation.part(count, seed), longer),
+                    seed=seed,
+                    data=outputs.named(splits.digest, "few", count, seed),
+                    title=f"{name}, {count} images, training {number + 1} of {len(seeds)}",
+                    cache=cache,
+                )
+                for number, seed in enumerate(seeds)
+            ]
     return found
 
 

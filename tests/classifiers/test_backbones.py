@@ -102,6 +102,17 @@ def test_the_file_of_a_bare_backbone_gives_its_weights_too(source, tmp_path):
     np.testing.assert_array_equal(weights_of(found)[-1], weights_of(source)[-1])
 
 
+def test_the_output_layer_comes_along_where_the_classes_are_the_same(source, tmp_path):
+    source.save(tmp_path / "source.keras")
+    found = classifiers.pretrained(SMALL, 40, 3, tmp_path / "source.keras", output=True)
+    images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3))
+    np.testing.assert_array_equal(classifiers.logits(found, images), classifiers.logits(source, images))
+    with pytest.raises(ValueError, match=r"source.keras has no output layer for 4 classes"):
+        classifiers.pretrained(SMALL, 40, 4, tmp_path / "source.keras", output=True)
+    with pytest.raises(ValueError, match=r"weights are none: an output layer comes from a .keras file"):
+        classifiers.pretrained(SMALL, 40, 3, output=True)
+
+
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_cut_file_is_refused(source, tmp_path, suffix):
     path = tmp_path / f"cut{suffix}"

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from tiny_sets import squares
 
-from helpers import classifiers, outputs
+from helpers import classifiers, noise, outputs
 from helpers.backend import keras
 
 IMAGES = squares(30, 0)
@@ -80,3 +80,35 @@ def test_noise_that_takes_the_same_from_all_is_no_interaction():
 def test_one_classifier_has_no_interaction():
     with pytest.raises(ValueError, match="1 classifiers and 2 sets: an interaction needs two of both"):
         classifiers.interactions(answered({("one", "x"): 0.1, ("one", "y"): 0.3}))
+
+
+def test_robustness_is_the_mean_over_the_noise_sets_beside_the_accuracy_without():
+    answers = answered({("one", "clean"): 0.1, ("one", "x"): 0.3, ("one", "y"): 0.5})
+    answers.sets.update(clean=None, x=noise.NINE_SETS[0], y=noise.NINE_SETS[1])
+    answers.sizes["one"] = {"parameters": 7, "multiply_adds": 9}
+    row = classifiers.robustness(answers).iloc[0]
+    assert row[["network", "parameters", "multiply_adds"]].tolist() == ["one", 7, 9]
+    assert row["accuracy"] == pytest.approx(100 * answers.right("one").mean())
+    assert row["noisy"] == pytest.approx(50 * sum(answers.right("one", name).mean() for name in "xy"))
+    assert row["low"] < row["accuracy"] < row["high"] and row["noisy_low"] < row["noisy"] < row["noisy_high"]
+    assert row["noisy_high"] - row["noisy_low"] < 10
+    with pytest.raises(ValueError, match="no noise set"):
+        classifiers.robustness(answered({("one", "clean"): 0.1}))
+
+
+def test_what_was_trained_on_few_images_is_named_by_weights_and_count():
+    answers = answered({("none 43", "clean"): 0.5, ("signs 430", "clean"): 0.1})
+    table = classifiers.few_images(answers)
+    assert table[["weights", "labelled"]].to_numpy().tolist() == [["none", 43], ["signs", 430]]
+    expected = [100 * answers.right(model).mean() for model in answers.models]
+    assert table["accuracy"].tolist() == pytest.approx(expected)
+
+
+def test_each_model_stands_beside_what_is_printed_for_its_name():
+    parts = {}
+    for name in ("resnet50", "inception_v3"):
+        parts[name] = answered({(name, "clean"): 0.1, (f"{name}_noise", "clean"): 0.2})
+        parts[name].sets.update(clean=None)
+    table = classifiers.beside(parts, "mehrotra_table_3", weights="signs")
+    assert table["published"].tolist() == [81.58, 81.58, 68.17, 68.17]
+    assert (table["weights"] == "signs").all() and len(table) == 4

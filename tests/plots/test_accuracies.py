@@ -53,6 +53,33 @@ def test_level_curves_draw_one_panel_a_column_and_published_lines_dashed():
     assert second.lines[0].get_ydata().tolist() == [5, 4]
 
 
+def test_levels_that_are_numbers_can_stand_on_a_logarithmic_axis():
+    table = pd.DataFrame({"images": [43, 430], "accuracy": [1.0, 2.0], "weights": "none", "noise": "clean"})
+    keys = {"x": "images", "y": "accuracy", "hue": "weights", "column": "noise", "xscale": "log"}
+    assert plots.level_curves(table, **keys, title="t", ylabel="accuracy (%)").axes[0].get_xscale() == "log"
+
+
+def test_a_trade_off_draws_every_row_with_its_intervals_and_the_front():
+    table = pd.DataFrame({"network": ["a", "b", "c"], "cost": [1, 10, 100], "accuracy": [80.0, 70.0, 90.0]})
+    table["low"], table["high"] = table["accuracy"] - 1, table["accuracy"] + 2
+    texts = {"title": "t", "xlabel": "cost", "ylabel": "accuracy (%)"}
+    axis = plots.trade_off(table, x="cost", y="accuracy", **texts).axes[0]
+    bars = [segment[:, 1].tolist() for bars in axis.collections for segment in bars.get_segments()]
+    assert bars == [[79, 82], [69, 72], [89, 92]]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["a", "b", "c"]
+    assert axis.lines[-1].get_xdata().tolist() == [1, 100] and axis.get_xscale() == "log"
+
+
+def test_where_more_is_better_the_front_is_of_what_nothing_beats_in_both():
+    table = pd.DataFrame({"network": ["a", "b", "c"], "accuracy": [99.0, 98.0, 97.0], "noisy": [50, 40, 60]})
+    table["low"], table["high"] = table["accuracy"] - 1, table["accuracy"] + 1
+    table["noisy_low"], table["noisy_high"] = table["noisy"] - 5, table["noisy"] + 5
+    texts = {"title": "t", "xlabel": "clean (%)", "ylabel": "noisy (%)", "costs": False}
+    axis = plots.trade_off(table, x="accuracy", y="noisy", **texts).axes[0]
+    assert axis.lines[-1].get_xdata().tolist() == [99, 97] and axis.get_xscale() == "linear"
+    assert len([s for bars in axis.collections for s in bars.get_segments()]) == 6
+
+
 def test_training_curves_show_training_and_validation_of_each_model():
     history = pd.DataFrame({"epoch": [1, 2], "loss": [2, 1], "accuracy": [0.1, 0.5]})
     history["val_loss"], history["val_accuracy"] = [2.5, 1.5], [0.2, 0.4]
@@ -62,11 +89,12 @@ def test_training_curves_show_training_and_validation_of_each_model():
     assert accuracy.lines[1].get_ydata().tolist() == [0.2, 0.4]
 
 
-def test_confusion_map_leaves_empty_cells_blank():
+def test_confusion_map_counts_images_and_leaves_empty_cells_blank():
     counts = np.diag([5, 3, 2])
     figure = plots.confusion_map(counts, "three classes")
     mesh = figure.axes[0].collections[0]
     assert np.ma.getmaskarray(mesh.get_array()).sum() == 6
+    assert [text.get_text() for text in figure.axes[0].texts] == ["5", "3", "2"]
     assert figure.axes[0].get_xlabel() == "predicted class"
 
 

@@ -26,3 +26,14 @@ def test_copies_are_alike_by_their_layers_not_by_their_weights():
     assert first == second
     assert hash(first) == hash(second)
     assert first != other
+
+
+def test_pretrained_starts_are_alike_whatever_their_weights(tmp_path):
+    start = training.Pretrained("mobilenet_v3_small", 32, 3)
+    model = start()
+    model.save(tmp_path / "source.keras")
+    other = training.Pretrained("mobilenet_v3_small", 32, 3, tmp_path / "source.keras", output=True)
+    assert other == start != training.Pretrained("mobilenet_v3_small", 32, 4)
+    assert classifiers.structure(other()) == classifiers.structure(model)
+    for one, another in zip(model.get_weights(), other().get_weights(), strict=True):
+        np.testing.assert_array_equal(one, another)

@@ -8,6 +8,7 @@ import pytest
 
 from helpers import classifiers, datasets, training
 from helpers.backend import keras
+from helpers.training import transfer
 
 layers = keras.layers
 RECIPE = training.Recipe(6, learning_rate=0.1, batch_size=20, augmentation="none")
@@ -95,6 +96,27 @@ def test_first_weights_are_of_the_seed(splits, tmp_path):
 def test_images_are_seen_once(splits, change):
     with pytest.raises(ValueError, match="no augmentation and no noise"):
         training.fit_outputs([network], replace(RECIPE, **change), splits, seeds=[0])
+
+
+def test_of_few_images_each_training_gets_its_own(splits, tmp_path, monkeypatch):
+    recipe = training.Recipe(2, learning_rate=0.01, batch_size=8, augmentation="none")
+    seen = []
+    fit = transfer.fit
+    monkeypatch.setattr(
+        transfer, "fit", lambda *given, **options: seen.append(given) or fit(*given, **options)
+    )
+    options = {"seeds": [3, 4], "steps": 9, "cache": tmp_path}
+    found = training.fit_few({"one": network, "two": partial(network, 1)}, recipe, splits, [6, 24], **options)
+    assert list(found) == ["one 6", "two 6", "one 24", "two 24"]
+    assert [len(given[1]) for given in seen] == [6, 6, 6, 6, 24, 24, 24, 24]
+    assert seen[0][1].groups.tolist() != seen[1][1].groups.tolist()
+    assert seen[0][1].groups.tolist() == seen[2][1].groups.tolist()
+    assert [(given[3].epochs, given[3].batch_size) for given in seen[::4]] == [(9, 6), (3, 8)]
+    assert np.bincount(seen[0][1].labels).tolist() == [2, 2, 2]
+    with pytest.raises(ValueError, match="121 training images are wanted, and there are 120"):
+        training.fit_few({"one": network}, recipe, splits, [121], **options)
+    again = training.fit_few({"one": network}, recipe, splits, [6], **options)
+    assert classifiers.digest(again["one 6"][1].model) == classifiers.digest(found["one 6"][1].model)
 
 
 @pytest.mark.parametrize(
