@@ -27,7 +27,7 @@ run: install
 	@$(IN_VENV) -m helpers run --profile "$(PROFILE)" --dataset "$(DATASET)" $(if $(DATA_ROOT),--data-root "$(DATA_ROOT)")
 
 test: install
-	@$(IN_VENV) -m pytest
+	@$(IN_VENV) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lab: install
 	@$(IN_VENV) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(if $(filter 0,$(shell id -u)),--allow-root)

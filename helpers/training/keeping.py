@@ -69,7 +69,7 @@ class Kept:
         self.store.remove(name)  # what is there is damaged, or it would have been read
         with self.store.make(name) as partial:
             partial.mkdir()
-            model.save(partial / "model.keras", include_optimizer=optimizer)
+            (model if optimizer else _uncompiled(model)).save(partial / "model.keras")
             record = {"model": outputs.sha256(partial / "model.keras"), "seconds": seconds, "history": rows}
             outputs.write_json(partial / "history.json", record)
 
@@ -84,3 +84,13 @@ class Kept:
             return None
         model = keras.models.load_model(folder / "model.keras")
         return Trained(model, pd.DataFrame(record["history"]), record["seconds"])
+
+
+def _uncompiled(model: keras.Model) -> keras.Model:
+    """The same network without what trained it: its file is a third as large, and loads without `helpers`.
+
+    Keras writes a compiled model's optimizer into a .keras file, whatever it is told.
+    """
+    copy = type(model).from_config(model.get_config())  # a clone would be compiled too
+    copy.set_weights(model.get_weights())
+    return copy

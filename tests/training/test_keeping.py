@@ -1,3 +1,6 @@
+import json
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,6 +33,18 @@ def test_a_result_comes_back_as_it_was_and_replaces_the_checkpoints(kept, model,
     np.testing.assert_array_equal(found.model.get_weights()[0], model.get_weights()[0])
     assert found.history.to_dict("records") == ROWS and found.seconds == 5.0
     assert [path.name for path in tmp_path.iterdir()] == [kept.name]
+
+
+def test_a_result_carries_nothing_of_its_training_and_a_checkpoint_all(kept, model, tmp_path):
+    def compiled(path):
+        with zipfile.ZipFile(next(tmp_path.glob(path))) as file:
+            return json.loads(file.read("config.json"))["compile_config"]
+
+    kept.save(model, ROWS[:1], 3.0)
+    assert compiled("*/model.keras")["optimizer"]
+    kept.finish(Trained(model, pd.DataFrame(ROWS), 5.0))
+    assert not compiled("*/model.keras")
+    assert not kept.finished().model.compiled and model.compiled
 
 
 def test_the_last_checkpoint_that_is_whole_is_the_one_that_counts(kept, model, tmp_path):

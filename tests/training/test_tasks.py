@@ -30,3 +30,5 @@ def test_a_cosine_ends_at_zero_and_rises_for_an_epoch_or_a_tenth_of_the_only_one
         assert max(rates) == pytest.approx(0.2)
         assert rates.index(max(rates)) == peak
         assert rates[-1] == pytest.approx(0, abs=1e-6)
+        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(rate))
+        assert float(again(3)) == rates[3]
