@@ -90,12 +90,12 @@ def level_curves(
     ylabel: str,
     low: str | None = None,
     high: str | None = None,
-    xscale: str = "linear",
+    log: bool = False,
 ) -> Figure:
     """One panel per `column` value: `y` against the levels `x`, a line per `hue`.
 
     low, high: columns of the interval; a line whose name begins with "published" is dashed and black;
-    xscale: of the levels, if they are numbers, "linear" or "log".
+    log: the levels are numbers, on a logarithmic axis.
     """
     panels, hues = list(dict.fromkeys(table[column])), list(dict.fromkeys(table[hue]))
     figure, axes = plt.subplots(
@@ -109,7 +109,9 @@ def level_curves(
                 axis.plot(part[x], part[y], marker="o", label=line, **look)
             if len(part) and low is not None:
                 axis.fill_between(part[x], part[low], part[high], alpha=0.2)
-        axis.set(title=name, xlabel=x, xscale=xscale)
+        axis.set(title=name, xlabel=x)
+        if log:  # else the scale is left alone: to set it takes the names from the ticks
+            axis.set_xscale("log")
         if len(axis.lines) > 1:
             axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.28))
     axes[0, 0].set_ylabel(ylabel)

@@ -51,11 +51,13 @@ def test_level_curves_draw_one_panel_a_column_and_published_lines_dashed():
     assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
     assert [line.get_linestyle() for line in first.lines] == ["-", "--"]
     assert second.lines[0].get_ydata().tolist() == [5, 4]
+    figure.draw_without_rendering()
+    assert [text.get_text() for text in first.get_xticklabels()] == ["min", "max"]
 
 
 def test_levels_that_are_numbers_can_stand_on_a_logarithmic_axis():
     table = pd.DataFrame({"images": [43, 430], "accuracy": [1.0, 2.0], "weights": "none", "noise": "clean"})
-    keys = {"x": "images", "y": "accuracy", "hue": "weights", "column": "noise", "xscale": "log"}
+    keys = {"x": "images", "y": "accuracy", "hue": "weights", "column": "noise", "log": True}
     assert plots.level_curves(table, **keys, title="t", ylabel="accuracy (%)").axes[0].get_xscale() == "log"
 
 
