@@ -90,7 +90,7 @@ class Restoration:
             optimizer = Momentum(rate, penalty=1e-6, last=0.1, momentum=0.9, **clip)
         else:
             rate = training.cosine(recipe.learning_rate, recipe.epochs, steps)
-            optimizer = keras.optimizers.Adam(rate, **clip)
+            optimizer = training.FusedAdam(rate, **clip)
         return {"loss": squared_error, "optimizer": optimizer, "metrics": [psnr]}
 
     def alike(self, recipe: Recipe) -> object:

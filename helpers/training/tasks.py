@@ -1,15 +1,13 @@
 """What is learned: a task says how batches are drawn and how a model is compiled for them."""
 
-import math
 from dataclasses import replace
 from typing import Protocol
 
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet
 from helpers.training.batching import batches, validation_batches
+from helpers.training.optimizers import FusedAdam
 from helpers.training.recipes import Recipe
-
-ops = keras.ops
 
 
 class Task(Protocol):
@@ -47,41 +45,19 @@ class Classification:
         return replace(recipe, augmentation="none", noise=(), clean=0.0, weakest=0.0, balanced=False)
 
 
-@keras.saving.register_keras_serializable("helpers")
-class Cosine(keras.optimizers.schedules.LearningRateSchedule):
-    """A rate that rises from a twentieth of its peak, and then falls to zero along a cosine.
-
-    Keras' own has a condition, and AdamW's decay asks for the rate once for every weight: `compact` took half
-    as long again to compile by that.
-    """
-
-    def __init__(self, peak: float, warmup: int, decay: int):
-        """peak: the largest rate; warmup, decay: steps of the rise, or 0, and of the fall, 1 or more."""
-        self.peak, self.warmup, self.decay = peak, warmup, decay
-
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """The rate at a step: a scalar."""
-        step = ops.cast(step, "float32")
-        rise = self.peak * (0.05 + 0.95 * step / max(1, self.warmup))
-        fallen = ops.clip((step - self.warmup) / self.decay, 0, 1)
-        fall = self.peak * (0.5 + 0.5 * ops.cos(math.pi * fallen))
-        return ops.where(step < self.warmup, rise, fall)
-
-    def get_config(self) -> dict[str, float]:
-        """What Keras stores to build it anew."""
-        return {"peak": self.peak, "warmup": self.warmup, "decay": self.decay}
-
-
-def cosine(peak: float, epochs: int, steps: int) -> Cosine:
+def cosine(peak: float, epochs: int, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
     """A rate that rises for one epoch, or a tenth of the only one, and then falls to zero along a cosine."""
     warmup = steps if epochs > 1 else steps // 10
-    return Cosine(peak, warmup, epochs * steps - warmup)
+    return keras.optimizers.schedules.CosineDecay(
+        peak / 20 if warmup else peak,
+        epochs * steps - warmup,
+        warmup_target=peak if warmup else None,
+        warmup_steps=warmup,
+    )
 
 
-def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+def _optimizer(recipe: Recipe, steps: int) -> FusedAdam:
     rate = recipe.learning_rate
     if recipe.schedule == "cosine":
         rate = cosine(rate, recipe.epochs, steps)
-    if recipe.weight_decay:
-        return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-    return keras.optimizers.Adam(rate)
+    return FusedAdam(rate, weight_decay=recipe.weight_decay or None)
