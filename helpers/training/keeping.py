@@ -44,17 +44,18 @@ class Kept:
 
     def save(self, model: keras.Model, rows: list[dict], seconds: float) -> None:
         """Keep a checkpoint, then forget those before it."""
-        self._write(f"{self.name}.epoch-{len(rows):04d}", model, rows, seconds, optimizer=True)
+        self._write(f"{self.name}.epoch-{len(rows):04d}", model, rows, seconds)
         for path in self.store.folder.glob(f"{self.name}.epoch-*"):
             if path.name != f"{self.name}.epoch-{len(rows):04d}":
                 self.store.remove(path.name)
 
-    def finish(self, trained: Trained) -> None:
-        """Keep the result, then forget the checkpoints."""
-        rows = trained.history.to_dict("records")
-        self._write(self.name, trained.model, rows, trained.seconds, optimizer=False)
+    def finish(self, trained: Trained) -> Trained:
+        """Keep the result and return what is kept, then forget the checkpoints."""
+        kept = trained._replace(model=_uncompiled(trained.model))
+        self._write(self.name, kept.model, kept.history.to_dict("records"), kept.seconds)
         for path in self.store.folder.glob(f"{self.name}.epoch-*"):
             self.store.remove(path.name)
+        return kept
 
     def copy(self, path: Path) -> None:
         """Copy the finished model to `path`, unless it is there already."""
@@ -63,13 +64,11 @@ class Kept:
             with outputs.atomic(path) as partial:
                 shutil.copyfile(model, partial)
 
-    def _write(
-        self, name: str, model: keras.Model, rows: list[dict], seconds: float, *, optimizer: bool
-    ) -> None:
+    def _write(self, name: str, model: keras.Model, rows: list[dict], seconds: float) -> None:
         self.store.remove(name)  # what is there is damaged, or it would have been read
         with self.store.make(name) as partial:
             partial.mkdir()
-            (model if optimizer else _uncompiled(model)).save(partial / "model.keras")
+            model.save(partial / "model.keras")
             record = {"model": outputs.sha256(partial / "model.keras"), "seconds": seconds, "history": rows}
             outputs.write_json(partial / "history.json", record)
 

@@ -58,7 +58,10 @@ def test_level_curves_draw_one_panel_a_column_and_published_lines_dashed():
 def test_levels_that_are_numbers_can_stand_on_a_logarithmic_axis():
     table = pd.DataFrame({"images": [43, 430], "accuracy": [1.0, 2.0], "weights": "none", "noise": "clean"})
     keys = {"x": "images", "y": "accuracy", "hue": "weights", "column": "noise", "log": True}
-    assert plots.level_curves(table, **keys, title="t", ylabel="accuracy (%)").axes[0].get_xscale() == "log"
+    axis = plots.level_curves(table, **keys, title="t", ylabel="accuracy (%)", xlabel="labelled").axes[0]
+    assert (axis.get_xscale(), axis.get_xlabel()) == ("log", "labelled")
+    axis.figure.draw_without_rendering()
+    assert [text.get_text() for text in axis.get_xticklabels(which="both")] == ["43", "430"]
 
 
 def test_a_trade_off_draws_every_row_with_its_intervals_and_the_front():
@@ -70,6 +73,10 @@ def test_a_trade_off_draws_every_row_with_its_intervals_and_the_front():
     assert bars == [[79, 82], [69, 72], [89, 92]]
     assert [text.get_text() for text in axis.get_legend().get_texts()] == ["a", "b", "c"]
     assert axis.lines[-1].get_xdata().tolist() == [1, 100] and axis.get_xscale() == "log"
+    axis.set_xlim(2e6, 3e7)  # less than two decades: marks between their powers, none over another
+    axis.figure.canvas.draw()
+    shown = [text.get_text() for text in axis.get_xticklabels(which="both")]
+    assert [text for text in shown if text] == ["1 M", "2 M", "5 M", "10 M", "20 M", "50 M"]
 
 
 def test_where_more_is_better_the_front_is_of_what_nothing_beats_in_both():
