@@ -214,12 +214,16 @@ class Answers:
 
     def differences(self, pairs: Sequence[tuple[str, str]], noise_set: str = CLEAN) -> pd.DataFrame:
         """What one classifier has over another: model, over, `metrics.difference_row`, p_holm over pairs."""
-        rows = [
-            {"model": model, "over": over} | metrics.difference_row(*self._paired(model, over, noise_set))
-            for model, over in pairs
-        ]
-        table = pd.DataFrame(rows)
-        return table.assign(p_holm=metrics.holm(table["p"]))
+        return _corrected([self._difference(*pair, noise_set) for pair in pairs])
+
+    def differences_by_set(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+        """`differences` under every set, which noise and level name; p_holm over the whole table."""
+        return _corrected(
+            [self._described(name) | self._difference(*pair, name) for pair in pairs for name in self.sets]
+        )
+
+    def _difference(self, model: str, over: str, name: str) -> dict[str, object]:
+        return {"model": model, "over": over} | metrics.difference_row(*self._paired(model, over, name))
 
     def _paired(self, model: str, over: str, name: str) -> tuple[np.ndarray, np.ndarray]:
         """What of two classifiers is right, training by training: as many of each."""
@@ -266,6 +270,12 @@ def answers(
         for name, trained in trainings.items()
     }
     return Answers(named, predicted, images.labels, images.groups, images.class_names, overlap, sizes)
+
+
+def _corrected(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """Rows of paired tests as a table, with p_holm; without rows an empty one."""
+    table = pd.DataFrame(rows, columns=None if rows else ["model", "over", "p"])
+    return table.assign(p_holm=metrics.holm(table["p"]))
 
 
 def best_filter(

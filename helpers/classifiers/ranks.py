@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import metrics, outputs
-from helpers.classifiers.comparison import Answers, Models, several
+from helpers.classifiers.comparison import CLEAN, Answers, Models, several
 from helpers.classifiers.forward import logits
 
 
@@ -52,15 +52,16 @@ def exchanges(answers: Answers, pairs: Sequence[tuple[str, str]]) -> pd.DataFram
     return table.assign(p_holm=metrics.holm(table["p"]))
 
 
-def interactions(answers: Answers) -> pd.DataFrame:
-    """What each classifier has on each set beyond what the classifier and the set have in general, in points.
+def interactions(answers: Answers, models: Sequence[str] | None = None) -> pd.DataFrame:
+    """What each classifier has under each noise beyond the effects of the two alone, in points.
 
-    That is its share of right answers less its own mean over the sets, less the set's mean over the
-    classifiers, plus the mean of all: 0 everywhere if each noise took as much from all. Paired by training
-    and image, of as many trainings as all have. Columns model, noise (the set's name), those of
-    `metrics.difference_row`, p_holm over the table. Raises ValueError for fewer than two classifiers or sets.
+    models: of these; None: of all. That is the accuracy less the classifier's mean over the noise sets, less
+    the set's mean over the classifiers, plus the mean of all: 0 everywhere if the classifiers differed by as
+    many points under every noise. Paired by training and image, of as many trainings as all have. Columns
+    model, noise (the set's name), those of `metrics.difference_row`, p_holm over the table. Raises ValueError
+    for fewer than two classifiers or sets.
     """
-    models, sets = answers.models, list(answers.sets)
+    models, sets = models or answers.models, [name for name in answers.sets if name != CLEAN]
     if min(len(models), len(sets)) < 2:
         raise ValueError(f"{len(models)} classifiers and {len(sets)} sets: an interaction needs two of both")
     fewest = min(len(answers.right(model, sets[0])) for model in models)
@@ -110,13 +111,17 @@ def few_images(answers: Answers) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def beside(answered: Mapping[str, Answers], published: str, **labels: str) -> pd.DataFrame:
-    """`Answers.beside` of several answers, each next to what a paper prints for a model of its name.
+def beside(answered: Mapping[str, Answers], published: str, weights: Mapping[str, str]) -> pd.DataFrame:
+    """`Answers.beside` of several answers, the first of each next to what a paper prints for its name.
 
-    answered: name of the paper's model -> answers; labels: columns of all rows, such as weights.
+    answered: name of the paper's model -> answers; weights: the same -> what it began with, a column.
     """
-    parts = [found.beside(published, model).assign(**labels) for model, found in answered.items()]
-    return pd.concat(parts, ignore_index=True)
+    parts = [
+        found.beside(published, model).assign(weights=weights[model]) for model, found in answered.items()
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    firsts = [found.models[0] for found in answered.values()]
+    return table.assign(published=table["published"].where(table["model"].isin(firsts)))
 
 
 def _places(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -86,7 +86,7 @@ class Kept:
 
 
 def _uncompiled(model: keras.Model) -> keras.Model:
-    """The same network without what trained it: its file is a third as large, and loads without `helpers`.
+    """The same network without what trained it: its file is a third as large, and needs no optimizer of ours.
 
     Keras writes a compiled model's optimizer into a .keras file, whatever it is told.
     """

@@ -3,7 +3,7 @@
 Starts of equal layers are equal, whatever their weights: `fit` compiles their training once.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from helpers import classifiers
@@ -24,6 +24,27 @@ class Pretrained:
         """A model; ValueError, OSError as for `classifiers.pretrained`."""
         options = {"weights": self.weights, "output": self.output}
         return classifiers.pretrained(self.backbone, self.image_size, self.classes, **options)
+
+
+def start_by(
+    weights: str | Path, start: Pretrained, rendered: Path, *, output: bool
+) -> dict[str, Pretrained]:
+    """The start with initial weights of a kind, by its name: none, signs, imagenet or file.
+
+    weights: none | signs | imagenet | a file; rendered: file of the network that was trained on rendered
+    signs, output: whether its output layer too is taken over. Where the weights of ImageNet cannot be had, a
+    line says so, and signs stand in. Raises what `classifiers.pretrained` does for a file.
+    """
+    if weights == "imagenet":
+        try:
+            classifiers.pretrained(start.backbone, start.image_size, start.classes, weights)
+        except classifiers.Unavailable as error:
+            print(f"signs stand in for imagenet: {error}")
+            weights = "signs"
+    if weights == "signs":
+        return {weights: replace(start, weights=rendered, output=output)}
+    kind = weights if weights in ("none", "imagenet") else "file"
+    return {kind: replace(start, weights=weights)}
 
 
 class Copy:

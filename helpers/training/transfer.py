@@ -116,8 +116,8 @@ class Unfrozen(Copy):
     def __init__(self, model: keras.Model, last: int | None = None, *, statistics: bool = False):
         """model: of `classifiers.pretrained`, trained or not.
 
-        last: of the backbone's layers with weights, how many learn; None: all. statistics: whether its
-        normalisations learn too; else they keep the moments that they have.
+        last: how many of the backbone's layers learn, of those that may; None: all. statistics: whether its
+        normalisations may; else they keep the moments that they have.
         """
         super().__init__(model)
         self.last, self.statistics = last, statistics
@@ -126,11 +126,13 @@ class Unfrozen(Copy):
         """A copy of its own: what is done to it leaves the model as it is."""
         copy = super().__call__()
         copy.trainable = True
-        weighted = [layer for layer in classifiers.backbone_of(copy).layers if layer.weights]
-        learning = len(weighted) if self.last is None else self.last
-        for place, layer in enumerate(weighted):
-            normalises = isinstance(layer, keras.layers.BatchNormalization)
-            layer.trainable = place >= len(weighted) - learning and (self.statistics or not normalises)
+        learning = [layer for layer in classifiers.backbone_of(copy).layers if layer.weights]
+        for layer in learning:
+            layer.trainable = False
+        if not self.statistics:
+            learning = [layer for layer in learning if not isinstance(layer, keras.layers.BatchNormalization)]
+        for layer in learning if self.last is None else learning[len(learning) - self.last :]:
+            layer.trainable = True
         return copy
 
 

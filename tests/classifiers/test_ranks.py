@@ -69,6 +69,14 @@ def test_effects_are_what_the_margins_leave():
     assert (table["p_holm"] < 0.01).all() and (table["trainings"] == 3).all()
 
 
+def test_interactions_are_of_noise_and_of_the_classifiers_that_are_named():
+    shares = {(model, name): 0.2 for model in ("one", "other", "third") for name in ("clean", "x", "y")}
+    table = classifiers.interactions(answered(shares), ["one", "third"])
+    assert table[["model", "noise"]].to_numpy().tolist() == [
+        [model, name] for model in ("one", "third") for name in ("x", "y")
+    ]
+
+
 def test_noise_that_takes_the_same_from_all_is_no_interaction():
     found = []
     for seed in range(60):
@@ -109,6 +117,19 @@ def test_each_model_stands_beside_what_is_printed_for_its_name():
     for name in ("resnet50", "inception_v3"):
         parts[name] = answered({(name, "clean"): 0.1, (f"{name}_noise", "clean"): 0.2})
         parts[name].sets.update(clean=None)
-    table = classifiers.beside(parts, "mehrotra_table_3", weights="signs")
-    assert table["published"].tolist() == [81.58, 81.58, 68.17, 68.17]
-    assert (table["weights"] == "signs").all() and len(table) == 4
+    table = classifiers.beside(parts, "mehrotra_table_3", {"resnet50": "signs", "inception_v3": "none"})
+    assert table["published"].fillna(0).tolist() == [81.58, 0, 68.17, 0]
+    assert table["weights"].tolist() == ["signs", "signs", "none", "none"]
+
+
+def test_differences_under_every_set_are_corrected_together():
+    shares = {("one", "clean"): 0.1, ("other", "clean"): 0.1, ("one", "x"): 0.2, ("other", "x"): 0.4}
+    answers = answered(shares)
+    answers.sets.update(x=noise.NINE_SETS[0])
+    table = answers.differences_by_set([("one", "other")])
+    assert table["noise"].tolist() == ["none", "gaussian"]
+    for name, row in zip(answers.sets, table.itertuples(), strict=True):
+        single = answers.differences([("one", "other")], name).iloc[0]
+        assert (row.difference, row.p) == (single["difference"], single["p"])
+        assert row.p_holm == pytest.approx(min(1, row.p * (2 if name == "x" else 1)))
+    assert answers.differences([]).empty

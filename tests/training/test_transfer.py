@@ -121,7 +121,7 @@ def test_of_few_images_each_training_gets_its_own(splits, tmp_path, monkeypatch)
 
 @pytest.mark.parametrize(
     ("last", "statistics", "learning", "moving"),
-    [(None, False, 6, 0), (2, True, 6, 2), (2, False, 4, 0), (0, True, 2, 0)],
+    [(None, False, 6, 0), (2, True, 6, 2), (1, False, 4, 0), (0, True, 2, 0)],
 )
 def test_the_last_layers_learn(last, statistics, learning, moving, splits, tmp_path):
     model = network()
