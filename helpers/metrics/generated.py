@@ -1,0 +1,93 @@
+"""How far generated images are from real ones, as sets of features (N, D) of some network.
+
+The numbers depend on whose features they are: never compare them with those of another network.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.metrics.pairwise import polynomial_kernel
+from sklearn.neighbors import NearestNeighbors
+
+
+def frechet_distance(features: ArrayLike, others: ArrayLike) -> float:
+    """Squared Fréchet distance of two normal distributions with the means and covariances of two sets.
+
+    features (N, D), others (M, D). Heusel et al. (2017), equation 6. Raises ValueError for other shapes, and
+    for fewer than two in a set.
+    """
+    sets = _checked(features, others, least=2)
+    means = [found.mean(0) for found in sets]
+    # With QR factors R of the centred sets, the trace of the root of S1 S2 is the sum of the singular values
+    # of R1 R2': no root of a matrix that is nearly singular.
+    factors = [
+        np.linalg.qr(found - mean, mode="r") / np.sqrt(len(found) - 1)
+        for found, mean in zip(sets, means, strict=True)
+    ]
+    common = np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum()
+    spread = sum(np.square(factor).sum() for factor in factors)
+    return float(max(0.0, np.square(means[0] - means[1]).sum() + spread - 2 * common))
+
+
+def kernel_distance(
+    features: ArrayLike, others: ArrayLike, *, seed: int, subsets: int = 20, size: int = 500
+) -> tuple[float, float]:
+    """Squared maximum mean discrepancy, kernel (x y / D + 1)³, unbiased: its mean and standard error.
+
+    Over subsets of so many of each set, or of all there are. Bińkowski et al. (2018), section 4.
+    """
+    one, other = _checked(features, others, least=2)
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(subsets):
+        parts = [part[rng.permutation(len(part))[:size]] for part in (one, other)]
+        found.append(sum(_within(part) for part in parts) - 2 * _kernel(*parts).mean())
+    return float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(subsets)) if subsets > 1 else np.nan
+
+
+def precision_recall(real: ArrayLike, generated: ArrayLike, *, neighbours: int = 3) -> tuple[float, float]:
+    """Share of generated features among the real ones, and of real among the generated: in [0, 1] both.
+
+    Among: within the distance of some member of the set to its k-th neighbour there. Kynkäänniemi et al.
+    (2019), equations 1 and 2: a low precision means bad images, a low recall missing ones.
+    """
+    real, generated = _checked(real, generated, least=neighbours + 1)
+    return _among(generated, real, neighbours), _among(real, generated, neighbours)
+
+
+def nearest(features: ArrayLike, others: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Distance of every feature to the nearest of others, float64 (N,), and the place of that, int64 (N,)."""
+    features, others = _checked(features, others, least=1)
+    distances, places = NearestNeighbors(n_neighbors=1).fit(others).kneighbors(features)
+    return distances[:, 0], places[:, 0]
+
+
+def _checked(features: ArrayLike, others: ArrayLike, least: int) -> list[np.ndarray]:
+    sets = [np.asarray(found, np.float64) for found in (features, others)]
+    if any(found.ndim != 2 for found in sets) or sets[0].shape[1] != sets[1].shape[1]:
+        shapes = " and ".join(str(found.shape) for found in sets)
+        raise ValueError(
+            f"features are {shapes}: two sets (N, D) and (M, D) of as many features are compared"
+        )
+    if min(map(len, sets)) < least:
+        raise ValueError(f"sets of {len(sets[0])} and {len(sets[1])} features: {least} of each are needed")
+    return sets
+
+
+def _kernel(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return polynomial_kernel(one, other, degree=3, coef0=1)
+
+
+def _within(part: np.ndarray) -> float:
+    """Mean of the kernel over pairs of two different members."""
+    kernel = _kernel(part, part)
+    return (kernel.sum() - np.trace(kernel)) / (len(part) * (len(part) - 1))
+
+
+def _among(features: np.ndarray, members: np.ndarray, neighbours: int) -> float:
+    radii = NearestNeighbors(n_neighbors=neighbours + 1).fit(members).kneighbors(members)[0][:, -1]
+    parts: Iterator[np.ndarray] = pairwise_distances_chunked(
+        features, members, reduce_func=lambda distances, _: (distances <= radii).any(1)
+    )
+    return float(np.concatenate(list(parts)).mean())
