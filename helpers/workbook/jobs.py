@@ -37,15 +37,7 @@ def execute(stem: str, place: str, cores: int) -> bool:
     started = time.time()
     say("started")
     try:
-        papermill.execute_notebook(
-            str(outputs.ROOT / "notebooks" / f"{stem}.ipynb"),
-            str(copy),
-            inputs["parameters"] | {"data_root": os.environ["DATA_ROOT"]},
-            kernel_name="python3",
-            language="python",
-            cwd=str(outputs.ROOT),
-            progress_bar=False,
-        )
+        _execute(stem, copy, inputs["parameters"] | {"data_root": os.environ["DATA_ROOT"]})
     except PapermillExecutionError as error:
         line = error.source.strip().partition("\n")[0]
         reason = f"cell [{error.exec_count}] ({line}): {error.ename}: {error.evalue[:_LONGEST]}"
@@ -59,6 +51,19 @@ def execute(stem: str, place: str, cores: int) -> bool:
         return True
     say("failed", seconds=time.time() - started, error=reason)
     return False
+
+
+def _execute(stem: str, copy: Path, parameters: dict[str, object]) -> None:
+    """Execute; once more where the kernel died at its start, as two that start at once may draw one port."""
+    notebook = str(outputs.ROOT / "notebooks" / f"{stem}.ipynb")
+    options = {"kernel_name": "python3", "language": "python", "cwd": str(outputs.ROOT)}
+    for last in (False, True):
+        try:
+            papermill.execute_notebook(notebook, str(copy), parameters, **options, progress_bar=False)
+            return
+        except RuntimeError as error:
+            if last or "died before replying" not in str(error):
+                raise
 
 
 def _say(events: TextIO, notebook: str, event: str, **more: object) -> None:
