@@ -163,12 +163,9 @@ class Answers:
         ]
         return pd.DataFrame(rows)
 
-    def wide(self, published: str, model: str | None = None) -> pd.DataFrame:
-        """`beside` for reading: a row a set, a column for the paper and each classifier, with intervals.
-
-        published, model: as there.
-        """
-        table = self.beside(published, model)
+    def wide(self, published: str) -> pd.DataFrame:
+        """`beside` for reading: a row a set, a column for the paper and each classifier, with intervals."""
+        table = self.beside(published)
         shown = table.assign(text=metrics.with_interval(table, 1)).pivot(
             index="set", columns="model", values="text"
         )

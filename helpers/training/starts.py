@@ -31,9 +31,9 @@ def start_by(
 ) -> dict[str, Pretrained]:
     """The start with initial weights of a kind, by its name: none, signs, imagenet or file.
 
-    weights: none | signs | imagenet | a file; rendered: file of the network that was trained on rendered
-    signs, output: whether its output layer too is taken over. Where the weights of ImageNet cannot be had, a
-    line says so, and signs stand in. Raises what `classifiers.pretrained` does for a file.
+    weights: none | signs | imagenet | a file; start: of the same network; rendered: its file, trained on
+    rendered signs; output: whether the output layer too is taken from there. Where the weights of ImageNet
+    cannot be had, a line says so, and signs stand in. Raises what `classifiers.pretrained` does for a file.
     """
     if weights == "imagenet":
         try:
