@@ -1,7 +1,7 @@
 """Sliders over what a notebook shows as a static figure first."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
 import numpy as np
@@ -169,6 +169,40 @@ class RestorationSlider(_Noised):
         scores = classifiers.probabilities(self._classified[name], noisy)[0]
         found = scores.argsort()[::-1][:5]
         return f"{name}: " + ", ".join(f"{self._class_names[k][:18]} {scores[k]:.0%}" for k in found)
+
+
+class LatentSlider(_Blitted):
+    """A walk from one latent of a generator to another, with the images on the way."""
+
+    def __init__(
+        self,
+        decode: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        latents: np.ndarray,
+        class_names: Sequence[str],
+    ) -> None:
+        """decode: latents (N, D) and labels (N,) to images (N, H, W, C); latents: (K, D), at least two.
+
+        class_names: a text per label; one alone where the generator has no classes.
+        """
+        self._decode, self._latents = decode, latents
+        self.first = ipywidgets.IntSlider(0, 0, len(latents) - 1, description="first")
+        self.second = ipywidgets.IntSlider(1, 0, len(latents) - 1, description="second")
+        self.share = ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.02, description="share")
+        names = [(name, number) for number, name in enumerate(class_names)]
+        self.label = ipywidgets.Dropdown(options=names, value=0, description="class")
+        controls = [self.first, self.second, self.share, *([self.label] if len(names) > 1 else [])]
+        shape = decode(latents[:1], np.zeros(1, int)).shape[1:]
+        super().__init__((*shape[:2], 3), ("first", "between", "second"), controls, lines=1)
+
+    def _shown(self) -> tuple[Sequence[np.ndarray], str]:
+        one, other = (self._latents[slider.value] for slider in (self.first, self.second))
+        mixed = (1 - self.share.value) * one + self.share.value * other
+        # A normal latent of D numbers has a norm near sqrt(D); so must one between.
+        size = (1 - self.share.value) * np.linalg.norm(one) + self.share.value * np.linalg.norm(other)
+        mixed *= size / max(np.linalg.norm(mixed), 1e-6)
+        images = self._decode(np.stack([one, mixed, other]), np.repeat(self.label.value, 3))
+        shown = np.repeat(images, 3, -1) if images.shape[-1] == 1 else images
+        return shown, f"{self.share.value:.0%} of the way"
 
 
 class BoundarySlider(_Blitted):

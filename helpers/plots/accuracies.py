@@ -194,6 +194,28 @@ def training_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+def game_curves(histories: Mapping[str, pd.DataFrame], title: str) -> Figure:
+    """Losses of both players against epochs, and how often the discriminator is right, a row a game.
+
+    histories: name -> DataFrame as in `training.Trained`, of a `gans.Game`. As Figure 15.
+    """
+    shape = {"squeeze": False, "layout": "constrained", "sharex": "row"}
+    figure, axes = plt.subplots(len(histories), 2, figsize=(11, 2.8 * len(histories) + 0.6), **shape)
+    kinds = {"loss": ("generator_loss", "discriminator_loss"), "right (%)": ("real_right", "fake_right")}
+    names = {"real_right": "real images", "fake_right": "generated images"}
+    for row, (name, history) in zip(axes, histories.items(), strict=True):
+        for axis, (ylabel, columns) in zip(row, kinds.items(), strict=True):
+            factor = 100 if "%" in ylabel else 1
+            for column in columns:
+                label = names.get(column, column.removesuffix("_loss"))
+                axis.plot(history["epoch"], factor * history[column], marker=".", label=label)
+            axis.set(title=name, ylabel=ylabel, xlabel="epoch")
+            axis.legend(fontsize=9)
+        row[1].set_ylim(-5, 105)
+    figure.suptitle(title)
+    return figure
+
+
 def confusion_map(counts: np.ndarray, title: str) -> Figure:
     """Heat map of a confusion matrix (classes, classes) with its counts (Figure 14); logarithmic colours."""
     side = max(5.0, 0.29 * len(counts))  # inches: three digits have their place in a cell

@@ -170,28 +170,17 @@ def _ready(model: keras.Model, task: Task, recipe: Recipe, steps: int, alike: li
     To trace and compile a training takes up to eight seconds, as long as a short one itself.
     """
     fresh = _compiled(model, task, recipe, steps)
-    fresh.optimizer.build(fresh.trainable_variables)
+    optimizers = task.optimizers(fresh)
     structure = classifiers.structure(fresh), [weight.trainable for weight in fresh.weights]
     if _last.get("alike") != alike or _last["structure"] != structure:
-        _last.update(alike=alike, structure=structure, model=fresh)
-        _build_metrics(fresh)
+        _last.update(alike=alike, structure=structure, model=fresh, optimizers=optimizers)
         return fresh
     used = _last["model"]
-    pairs = [(used.variables, fresh.variables), (used.optimizer.variables, fresh.optimizer.variables)]
-    for olds, news in pairs:
-        for old, new in zip(olds, news, strict=True):
-            old.assign(new)
+    pairs = [(used, fresh), *zip(_last["optimizers"], optimizers, strict=True)]
+    for old, new in pairs:
+        for variable, wanted in zip(old.variables, new.variables, strict=True):
+            variable.assign(wanted)
     return used
-
-
-def _build_metrics(model: keras.Model) -> None:
-    """Let the metrics create their variables: else TensorFlow traces the first training step twice.
-
-    Targets have the shape of the answers; from it, Keras sees what "accuracy" means.
-    """
-    answers = keras.ops.zeros([side or 1 for side in model.output_shape])
-    model.compute_metrics(None, answers, answers)
-    model.reset_metrics()
 
 
 def _compiled(model: keras.Model, task: Task, recipe: Recipe, steps: int) -> keras.Model:

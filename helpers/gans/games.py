@@ -1,0 +1,220 @@
+"""A game of two networks as one Keras model: `training.fit` trains, keeps and resumes it like any other."""
+
+from collections.abc import Mapping
+
+from helpers.backend import keras, tf
+from helpers.gans.losses import OBJECTIVES, slope_penalty, squared_gradient
+from helpers.gans.networks import Players
+from helpers.gans.recipes import Recipe
+from helpers.training import FusedAdam
+
+RESULTS = ("loss", "discriminator_loss", "generator_loss", "real_right", "fake_right")
+WARMUP = 10  # of the averaged weights: after t steps they reach back over t / WARMUP steps at most
+
+
+@keras.saving.register_keras_serializable("helpers")
+class Game(keras.Model):
+    """Generator against discriminator. Called, it makes images by the generator's averaged weights.
+
+    A step is a turn of the discriminator, then one of the generator, which is judged anew; both turns share
+    the generated images.
+    """
+
+    def __init__(self, generator: keras.Model, discriminator: keras.Model, **options: object):
+        """generator, discriminator: as the networks of `gans.NETWORKS` return them."""
+        super().__init__(**options)
+        self.generator, self.discriminator = generator, discriminator
+        self.average = keras.models.clone_model(generator)
+        self.average.set_weights(generator.get_weights())
+        self.average.trainable = False
+        self.means = {name: keras.metrics.Mean(name=name) for name in RESULTS}
+        self.built = True
+
+    def call(self, inputs: tf.Tensor | list[tf.Tensor], training: bool | None = None) -> tf.Tensor:
+        """Latents (N, D), or latents and labels (N,), to images (N, H, W, C)."""
+        return self.average(inputs, training=False)
+
+    @property
+    def latent_size(self) -> int:
+        """D of the latents (N, D)."""
+        return self.generator.inputs[0].shape[-1]
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the generator is told a class."""
+        return len(self.generator.inputs) == 2
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Means over an epoch: of both losses and their sum, and of how often the discriminator is right."""
+        return list(self.means.values())
+
+    def compile(self, recipe: Mapping[str, object], **options: object) -> None:
+        """recipe: of `Recipe`, as a mapping; options: as of `keras.Model.compile`."""
+        self.recipe = Recipe(**recipe)
+        betas = {"beta_1": self.recipe.beta_1, "beta_2": self.recipe.beta_2}
+        rate = self.recipe.learning_rate
+        super().compile(optimizer=FusedAdam(rate, **betas), **options)  # the generator's
+        self.discriminator_optimizer = FusedAdam(self.recipe.discriminator_rate or rate, **betas)
+        self._options = options
+
+    def build_optimizers(self) -> None:
+        """Let both optimizers create their variables."""
+        self.optimizer.build(self._moved_by_generator())
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    @property
+    def optimizers(self) -> list[keras.optimizers.Optimizer]:
+        """The generator's and the discriminator's."""
+        return [self.optimizer, self.discriminator_optimizer]
+
+    def get_compile_config(self) -> dict[str, object]:
+        """What a checkpoint stores to go on."""
+        return {"recipe": self.recipe.as_dict(), **self._options} if self.compiled else {}
+
+    def compile_from_config(self, config: dict[str, object]) -> None:
+        """As `compile`, with the optimizers' variables in place."""
+        self.compile(**config)
+        self.build_optimizers()
+
+    def get_config(self) -> dict[str, object]:
+        """What Keras stores to build the game anew."""
+        players = {"generator": self.generator, "discriminator": self.discriminator}
+        stored = {name: keras.saving.serialize_keras_object(player) for name, player in players.items()}
+        return {"name": self.name, **stored}
+
+    @classmethod
+    def from_config(cls, config: dict[str, object], custom_objects: dict | None = None) -> "Game":
+        """The game of a `get_config`."""
+        players = {name: keras.saving.deserialize_keras_object(config[name]) for name in Players._fields}
+        return cls(**players, name=config["name"])
+
+    def train_step(self, data: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Both turns, by images (N, H, W, C), labels (N,) and a random key (2,)."""
+        images, labels, key = data
+        real = tf.cast(images, tf.float32)
+        keys = tf.random.split(key, 4)
+        with tf.GradientTape() as tape:
+            fake = self.generator(self._drawn(labels, keys[0]), training=True)
+            with tape.stop_recording():
+                judged = self._discriminator_turn(real, tf.stop_gradient(fake), labels, keys)
+            loss = self._generator_loss(real, fake, labels, keys)
+        self._move(self.optimizer, tape, loss, self._moved_by_generator())
+        self._average()
+        return self._results(*judged, loss)
+
+    def test_step(self, data: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The same losses of other images, without a penalty; nothing moves."""
+        images, labels, key = data
+        real, keys = tf.cast(images, tf.float32), tf.random.split(key, 4)
+        fake = self.generator(self._drawn(labels, keys[0]), training=False)
+        judged = self.judged(real, labels), self.judged(fake, labels)
+        losses = OBJECTIVES[self.recipe.objective]
+        discriminator = tf.reduce_mean(losses.discriminator(judged[0][0], judged[1][0]) + _named(judged))
+        generator = tf.reduce_mean(losses.generator(judged[0][0], judged[1][0]) + _named(judged[1:]))
+        return self._results(discriminator, judged[0][0], judged[1][0], generator)
+
+    def _drawn(self, labels: tf.Tensor, key: tf.Tensor) -> tf.Tensor | list[tf.Tensor]:
+        """What the generator takes for so many images."""
+        latents = tf.random.stateless_normal((tf.shape(labels)[0], self.latent_size), key)
+        return [latents, labels] if self.conditional else latents
+
+    def judged(self, images: tf.Tensor, labels: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+        """Logits (N, 1), and the cross-entropy of the classes (N, 1) where it names them, else zeros."""
+        told = len(self.discriminator.inputs) == 2
+        found = self.discriminator([images, labels] if told else images, training=training)
+        if not isinstance(found, list | tuple):
+            return [found, tf.zeros_like(found)]
+        named = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, found[1])
+        return [found[0], named[:, None]]
+
+    def _discriminator_turn(
+        self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, keys: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Its loss, and the logits before it moved."""
+        seen = [self.recipe.augmented(real, keys[1]), self.recipe.augmented(fake, keys[2])]
+        losses, moved = OBJECTIVES[self.recipe.objective], self.discriminator.trainable_variables
+        if self.recipe.separate:
+            return self._two_turns(*seen, labels)
+        with tf.GradientTape() as tape:
+            judged = [self.judged(images, labels, training=True) for images in seen]
+            loss = tf.reduce_mean(losses.discriminator(judged[0][0], judged[1][0]) + _named(judged))
+            total = loss + self._penalty(*seen, labels, keys[3])
+        self._move(self.discriminator_optimizer, tape, total, moved)
+        return [loss, judged[0][0], judged[1][0]]
+
+    def _two_turns(self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
+        """Real images, a step, generated ones, a step: as Bagrodia prints it, for minimax alone."""
+        found, total = [], 0.0
+        for images, sign in ((real, -1.0), (fake, 1.0)):
+            with tf.GradientTape() as tape:
+                logits, _ = self.judged(images, labels, training=True)
+                loss = tf.reduce_mean(tf.nn.softplus(sign * logits))
+            self._move(self.discriminator_optimizer, tape, loss, self.discriminator.trainable_variables)
+            found, total = [*found, logits], total + loss
+        return [total, *found]
+
+    def _penalty(self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        """What the recipe asks for the discriminator's slopes, in every so many steps."""
+        recipe = self.recipe
+        if not (recipe.r1 or recipe.r2 or recipe.slope):
+            return tf.zeros(())
+        due = self.optimizer.iterations.value % recipe.every == 0
+        return tf.cond(
+            due, lambda: recipe.every * self._slopes(real, fake, labels, key), lambda: tf.zeros(())
+        )
+
+    def _slopes(self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        def score(images: tf.Tensor) -> tf.Tensor:
+            return self.judged(images, labels, training=True)[0]
+
+        recipe, total = self.recipe, 0.0
+        for weight, images in ((recipe.r1, real), (recipe.r2, fake)):
+            if weight:
+                total += weight / 2 * tf.reduce_mean(squared_gradient(score, images))
+        if recipe.slope:
+            share = tf.random.stateless_uniform((tf.shape(real)[0], 1, 1, 1), key)
+            total += recipe.slope * tf.reduce_mean(slope_penalty(score, real, fake, share))
+        return total
+
+    def _generator_loss(
+        self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, keys: tf.Tensor
+    ) -> tf.Tensor:
+        losses = OBJECTIVES[self.recipe.objective]
+        judged = self.judged(self.recipe.augmented(fake, keys[2]), labels, training=True)
+        paired = judged[0]  # what a loss that does not ask for the real logits is given
+        if losses.paired:
+            paired = self.judged(self.recipe.augmented(real, keys[1]), labels, training=True)[0]
+        return tf.reduce_mean(losses.generator(paired, judged[0]) + judged[1])
+
+    def _moved_by_generator(self) -> list[keras.Variable]:
+        yielding = self.discriminator.trainable_variables if self.recipe.yielding else []
+        return [*self.generator.trainable_variables, *yielding]
+
+    def _move(
+        self, optimizer: keras.optimizers.Optimizer, tape: tf.GradientTape, loss: tf.Tensor, moved: list
+    ) -> None:
+        gradients = tape.gradient(loss, [variable.value for variable in moved])
+        optimizer.apply(gradients, moved)
+
+    def _average(self) -> None:
+        """One step of the averaged weights (Yazıcı et al. 2019), which reach back less far at the start."""
+        done = tf.cast(self.optimizer.iterations, tf.float32)
+        kept = tf.minimum(self.recipe.average, (1 + done) / (WARMUP + done))
+        for slow, fast in zip(self.average.weights, self.generator.weights, strict=True):
+            if slow.dtype == "float32":
+                slow.assign(kept * slow.value + (1 - kept) * fast.value)
+
+    def _results(
+        self, discriminator: tf.Tensor, real: tf.Tensor, fake: tf.Tensor, generator: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        right = [tf.reduce_mean(tf.cast(found, tf.float32)) for found in (real > 0, fake < 0)]
+        values = [discriminator + generator, discriminator, generator, *right]
+        for mean, value in zip(self.means.values(), values, strict=True):
+            mean.update_state(value)
+        return {name: mean.result() for name, mean in self.means.items()}
+
+
+def _named(judged: list[list[tf.Tensor]]) -> tf.Tensor:
+    """Sum of the cross-entropies of the classes that a discriminator names."""
+    return tf.add_n([entropy for _, entropy in judged])

@@ -1,0 +1,205 @@
+"""Generators and discriminators: the papers' own, transposed convolutions, and the ones that should be used.
+
+A generator makes images (N, H, W, C) in grey levels, in [0, 255] but for `dense`, of latents (N, D), and
+of labels (N,) where it has classes. A discriminator takes such images, and the labels, and returns logits
+(N, 1): above 0 it takes an image for a real one. With `auxiliary`, logits (N, classes) of the classes come
+with them.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from helpers.backend import keras
+
+layers, ops = keras.layers, keras.ops
+SLOPE = 0.2  # of every leaky ReLU
+WIDTH = 32  # maps of the largest side in `dcgan` and `residual`, doubled where the side is halved
+
+
+class Players(NamedTuple):
+    """The two networks of a game."""
+
+    generator: keras.Model
+    discriminator: keras.Model
+
+
+def dense(image_size: int = 28, channels: int = 1) -> Players:
+    """Bagrodia: a hidden layer of 256 each; 227,344 and 201,217 parameters at 28x28.
+
+    image_size: side in pixels; channels: of the images. As printed, the generator ends with tanh, while
+    images are in [0, 1]: so it makes grey levels in [-255, 255], half of which are never right.
+    """
+    shape = (image_size, image_size, channels)
+    latents = keras.Input((100,))
+    hidden = layers.Dense(256, activation="relu")(latents)
+    values = layers.Dense(image_size**2 * channels, activation="tanh")(hidden)
+    generator = keras.Model(latents, layers.Rescaling(255.0)(layers.Reshape(shape)(values)), name="generator")
+    images = keras.Input(shape)
+    hidden = layers.Dense(256, activation="relu")(layers.Flatten()(layers.Rescaling(1 / 255)(images)))
+    return Players(generator, keras.Model(images, layers.Dense(1)(hidden), name="discriminator"))
+
+
+def perceptron(image_size: int = 28, channels: int = 3, classes: int | None = None) -> Players:
+    """Mehrotra and Dalal, Figures 6 and 7; with classes, the concatenated condition of section 2.6.
+
+    3,117,232 weights that learn and 1,336,321 parameters at 28x28x3. Linear layers begin as in PyTorch, and
+    its batch-norm momentum of 0.1 is one of 0.9 here. How labels become vectors is *underspecified*: as in
+    the code that the paper names [14], a table of `classes` numbers for each, learned.
+    """
+    shape = (image_size, image_size, channels)
+    latents, labels = keras.Input((100,)), _labels(classes)
+    values = _linear(128)(_beside(latents, labels, classes))
+    values = layers.LeakyReLU(SLOPE)(values)
+    for units in (256, 512, 1024):
+        values = layers.BatchNormalization(momentum=0.9, epsilon=0.8)(_linear(units)(values))
+        values = layers.LeakyReLU(SLOPE)(values)
+    made = _grey(layers.Reshape(shape)(_linear(image_size**2 * channels)(values)))
+    generator = _network([latents, *labels], made, "generator")
+    images = keras.Input(shape)
+    values = _beside(layers.Flatten()(_symmetric(images)), labels, classes)
+    for units in (512, 256):
+        values = layers.LeakyReLU(SLOPE)(_linear(units)(values))
+    return Players(generator, _network([images, *labels], _linear(1)(values), "discriminator"))
+
+
+def dcgan(
+    image_size: int = 28, channels: int = 3, classes: int | None = None, *, width: int = WIDTH
+) -> Players:
+    """Radford et al. (2016): transposed convolutions up, convolutions down, batch normalisation between.
+
+    image_size: a multiple of 4; width: maps of the largest side. A condition is concatenated, as in
+    `perceptron`.
+    """
+    small, labels = _quarter(image_size), _labels(classes)
+    latents = keras.Input((100,))
+    values = layers.Dense(small**2 * 4 * width, use_bias=False)(_beside(latents, labels, classes))
+    maps = layers.Reshape((small, small, 4 * width))(values)
+    for filters in (2 * width, width):
+        maps = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(maps))
+        maps = layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(maps)
+    maps = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(maps))
+    made = _grey(layers.Conv2D(channels, 3, padding="same")(maps))
+    generator = _network([latents, *labels], made, "generator")
+    images = keras.Input((image_size, image_size, channels))
+    maps = layers.LeakyReLU(SLOPE)(layers.Conv2D(width, 3, padding="same")(_symmetric(images)))
+    for filters in (2 * width, 4 * width):
+        maps = layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=False)(maps)
+        maps = layers.LeakyReLU(SLOPE)(layers.BatchNormalization(momentum=0.9)(maps))
+    logits = layers.Dense(1)(_beside(layers.Flatten()(maps), labels, classes))
+    return Players(generator, _network([images, *labels], logits, "discriminator"))
+
+
+def residual(
+    image_size: int = 28,
+    channels: int = 3,
+    classes: int | None = None,
+    *,
+    width: int = WIDTH,
+    auxiliary: bool = False,
+) -> Players:
+    """Residual blocks; classes scale and shift the generator's maps, and are projected on the features.
+
+    image_size: a multiple of 4; width: maps of the largest side. Conditional normalisation: Dumoulin et al.
+    (2017); projection: Miyato and Koyama (2018). The discriminator has no normalisation: gradient penalties
+    keep it smooth. auxiliary: it names the class instead of being told it, Odena et al. (2017). Raises
+    ValueError where it has none.
+    """
+    if auxiliary and not classes:
+        raise ValueError("an auxiliary classifier needs classes")
+    small, labels = _quarter(image_size), _labels(classes)
+    latents = keras.Input((64,))
+    maps = layers.Reshape((small, small, 4 * width))(layers.Dense(small**2 * 4 * width)(latents))
+    for filters in (2 * width, width):
+        maps = _rising(maps, filters, labels, classes)
+    maps = layers.ReLU()(_normalised(maps, labels, classes))
+    made = _grey(layers.Conv2D(channels, 3, padding="same")(maps))
+    generator = _network([latents, *labels], made, "generator")
+    images = keras.Input((image_size, image_size, channels))
+    maps = layers.Conv2D(width, 3, padding="same")(_symmetric(images))
+    for filters in (2 * width, 4 * width):
+        maps = _falling(maps, filters)
+    features = layers.Dense(4 * width)(layers.Flatten()(layers.LeakyReLU(SLOPE)(maps)))
+    features = layers.LeakyReLU(SLOPE)(features)
+    logits = layers.Dense(1)(features)
+    if auxiliary:
+        named = [logits, layers.Dense(classes)(features)]
+        return Players(generator, keras.Model(images, named, name="discriminator"))
+    if classes:
+        of_class = layers.Embedding(classes, 4 * width)(labels[0])
+        logits = layers.Add()([logits, layers.Dot(1)([of_class, features])])
+    return Players(generator, _network([images, *labels], logits, "discriminator"))
+
+
+def _network(inputs: list[keras.KerasTensor], made: keras.KerasTensor, name: str) -> keras.Model:
+    """A model of one input, or of two in a list."""
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], made, name=name)
+
+
+def _labels(classes: int | None) -> list[keras.KerasTensor]:
+    return [keras.Input((), dtype="int32")] if classes else []
+
+
+def _beside(values: keras.KerasTensor, labels: list, classes: int | None) -> keras.KerasTensor:
+    """Values (N, D) with a learned vector of their class behind them, where there is one."""
+    if not labels:
+        return values
+    return layers.Concatenate()([values, layers.Embedding(classes, classes)(labels[0])])
+
+
+def _normalised(maps: keras.KerasTensor, labels: list, classes: int | None) -> keras.KerasTensor:
+    """Batch-normalised maps, scaled and shifted, by class where there are classes."""
+    if not labels:
+        return layers.BatchNormalization(momentum=0.9)(maps)
+    plain = layers.BatchNormalization(momentum=0.9, center=False, scale=False)(maps)
+    filters, one = maps.shape[-1], keras.initializers.Ones()
+    scale = layers.Reshape((1, 1, filters))(layers.Embedding(classes, filters, one)(labels[0]))
+    shift = layers.Reshape((1, 1, filters))(layers.Embedding(classes, filters, "zeros")(labels[0]))
+    return layers.Add()([layers.Multiply()([plain, scale]), shift])
+
+
+def _rising(maps: keras.KerasTensor, filters: int, labels: list, classes: int | None) -> keras.KerasTensor:
+    """A residual block to maps of twice the side."""
+    twice = layers.UpSampling2D()
+    inner = twice(layers.ReLU()(_normalised(maps, labels, classes)))
+    inner = layers.Conv2D(filters, 3, padding="same")(inner)
+    inner = layers.Conv2D(filters, 3, padding="same")(layers.ReLU()(_normalised(inner, labels, classes)))
+    return layers.Add()([inner, twice(layers.Conv2D(filters, 1)(maps))])
+
+
+def _falling(maps: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+    """A residual block to maps of half the side."""
+    inner = layers.Conv2D(filters, 3, padding="same")(layers.LeakyReLU(SLOPE)(maps))
+    inner = layers.Conv2D(filters, 4, strides=2, padding="same")(layers.LeakyReLU(SLOPE)(inner))
+    return layers.Add()([inner, layers.Conv2D(filters, 2, strides=2)(maps)])
+
+
+def _grey(values: keras.KerasTensor) -> keras.KerasTensor:
+    """By tanh to grey levels in [0, 255]."""
+    return layers.Rescaling(127.5, offset=127.5)(layers.Activation("tanh")(values))
+
+
+def _symmetric(images: keras.KerasTensor) -> keras.KerasTensor:
+    """Grey levels to [-1, 1]."""
+    return layers.Rescaling(1 / 127.5, offset=-1.0)(images)
+
+
+def _quarter(image_size: int) -> int:
+    if image_size < 4 or image_size % 4:
+        raise ValueError(f"image_size is {image_size}: it must be a multiple of 4, as sides are halved twice")
+    return image_size // 4
+
+
+def _linear(units: int) -> layers.Dense:
+    """A dense layer that begins as PyTorch's linear one; its biases at zero, which there are as small."""
+    weights = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    return layers.Dense(units, kernel_initializer=weights)
+
+
+NETWORKS: dict[str, Callable[..., Players]] = {
+    "dense": dense,
+    "perceptron": perceptron,
+    "dcgan": dcgan,
+    "residual": residual,
+    "auxiliary": partial(residual, auxiliary=True),
+}

@@ -1,0 +1,77 @@
+"""How a game is trained, as data: recipes, the papers' and this project's."""
+
+from dataclasses import asdict, dataclass
+
+from helpers.backend import tf
+from helpers.gans.losses import OBJECTIVES
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a game is trained. The defaults are this project's own recipe."""
+
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 0.0005  # of Adam, constant
+    discriminator_rate: float | None = None  # the same for None
+    beta_1: float = 0.0
+    beta_2: float = 0.99
+    objective: str = "relativistic"  # a key of losses.OBJECTIVES
+    r1: float = 0.1  # weight of the squared gradient at real images, of them in [-1, 1]
+    r2: float = 0.1  # the same at generated images
+    every: int = 4  # steps from one penalty to the next, which then weighs as much more (Karras et al. 2020)
+    slope: float = 0.0  # weight of the penalty of Wasserstein GANs, 10 there
+    shift: float = 0.125  # augmentation: share of the side by which images are moved at most
+    light: float = 0.2  # augmentation: share of 127.5 grey levels by which they are brightened at most
+    average: float = 0.998  # decay of the generator's averaged weights; 0: they are the last ones
+    separate: bool = False  # the discriminator moves after real images, and once more after generated ones
+    yielding: bool = False  # the discriminator moves in the generator's turn too, to please it
+
+    def __post_init__(self) -> None:
+        """Refuse unknown choices, what does not go together and numbers out of range by name."""
+        if self.objective not in OBJECTIVES:
+            known = ", ".join(OBJECTIVES)
+            raise ValueError(f"unknown objective {self.objective!r}: choose one of {known}")
+        for name in ("epochs", "batch_size", "every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        if self.separate and (self.objective != "minimax" or self.r1 or self.r2 or self.slope):
+            raise ValueError("separate turns are for the objective minimax without r1, r2 and slope")
+
+    @property
+    def precision(self) -> str:
+        """Of the arithmetic: bfloat16 rounds what is left of a gradient of a gradient."""
+        return "float32"
+
+    def as_dict(self) -> dict[str, object]:
+        """All fields by name."""
+        return asdict(self)
+
+    def augmented(self, images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        """Images (N, H, W, C) moved and brightened at random, each by its own numbers; gradients pass.
+
+        Zhao et al. (2020): what both kinds of images undergo, the discriminator cannot learn by heart.
+        """
+        count, height, width = tf.unstack(tf.shape(images)[:3])
+        of_light, of_shift = tf.unstack(tf.random.split(key, 2))
+        if self.light:
+            amounts = tf.random.stateless_uniform((count, 1, 1, 1), of_light, -self.light, self.light)
+            images = images + 127.5 * amounts
+        if self.shift:
+            most = tf.cast(tf.round(self.shift * tf.cast(height, tf.float32)), tf.int32)
+            steps = tf.random.stateless_uniform((count, 2), of_shift, -most, most + 1, tf.int32)
+            rows = tf.clip_by_value(tf.range(height)[None] + steps[:, :1], 0, height - 1)
+            columns = tf.clip_by_value(tf.range(width)[None] + steps[:, 1:], 0, width - 1)
+            images = tf.gather(images, rows, axis=1, batch_dims=1)
+            images = tf.gather(images, columns, axis=2, batch_dims=1)
+        return images
+
+
+_PLAIN = {"objective": "minimax", "r1": 0.0, "r2": 0.0, "shift": 0.0, "light": 0.0, "average": 0.0}
+RECIPES = {
+    "ours": Recipe(),
+    # Image-to-image translation using GANs, as its code is printed.
+    "bagrodia": Recipe(50, 128, 0.0002, None, 0.5, 0.999, **_PLAIN, separate=True, yielding=True),
+    # Understanding classification failure, section 4.3: batches of 30, 20 to 200 epochs.
+    "mehrotra": Recipe(200, 30, 0.0002, None, 0.5, 0.999, **_PLAIN),
+}

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from tiny_sets import squares
+
+from helpers import gans
+from helpers.backend import keras
+
+RECIPE = gans.Recipe(epochs=2, batch_size=16)
+
+
+def built(network="residual", classes=3):
+    keras.utils.set_random_seed(0)
+    return gans.Start(network, 8, 3, classes)()
+
+
+def test_an_image_depends_on_seed_and_number_alone(monkeypatch):
+    game, labels = built(), np.arange(7) % 3
+    whole = gans.generate(game, labels, seed=0)
+    assert whole.shape == (7, 8, 8, 3) and whole.dtype == np.uint8
+    np.testing.assert_array_equal(whole[3:], gans.generate(game, labels[3:], seed=0, first=3))
+    assert (whole != gans.generate(game, labels, seed=1)).any()
+    monkeypatch.setattr(gans.learning, "BATCH", 2)
+    assert np.abs(whole.astype(int) - gans.generate(game, labels, seed=0)).max() <= 1
+
+
+def test_no_labels_no_images():
+    assert gans.generate(built(), [], seed=0).shape == (0, 8, 8, 3)
+
+
+def test_a_game_with_classes_needs_labels():
+    latents = np.zeros((2, 64))
+    assert gans.decode(built(), latents, np.array([0, 1])).shape == (2, 8, 8, 3)
+    with pytest.raises(ValueError, match="residual has classes"):
+        gans.decode(built(), latents)
+    assert gans.decode(built(classes=None), latents).shape == (2, 8, 8, 3)
+
+
+def test_an_unknown_network_is_refused():
+    with pytest.raises(ValueError, match="unknown network 'resnet': choose one of dense, perceptron"):
+        gans.Start("resnet", 8)()
+
+
+def test_batches_depend_on_seed_and_epoch_and_are_images_as_they_are():
+    train, task = squares(40, 0), gans.Adversarial()
+    drawn = [list(task.batches(train, RECIPE, seed=0, first_epoch=first)) for first in (0, 1)]
+    assert len(drawn[0]) == 4 and len(drawn[1]) == 2
+    for one, other in zip(drawn[0][2:], drawn[1], strict=True):
+        for left, right in zip(one, other, strict=True):
+            np.testing.assert_array_equal(left, right)
+    images, labels, key = drawn[0][0]
+    assert images.dtype == np.uint8 and key.shape == (2,)
+    found = [np.flatnonzero((train.images == np.asarray(image)).all((1, 2, 3)))[0] for image in images]
+    np.testing.assert_array_equal(train.labels[found], labels)
+    assert len({tuple(np.asarray(key)) for _, _, key in drawn[0]}) == 4
+
+
+def test_validation_asks_the_same_after_every_epoch():
+    task, validation = gans.Adversarial(), squares(20, 1)
+    one, other = (list(task.validation_batches(validation, RECIPE)) for _ in range(2))
+    assert sum(len(images) for images, _, _ in one) == 20
+    for left, right in zip(one[0], other[0], strict=True):
+        np.testing.assert_array_equal(left, right)
