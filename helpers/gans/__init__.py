@@ -1,20 +1,21 @@
 """Generators and discriminators, the games they play, and how the images that come out are judged.
 
 `networks` holds the papers' networks and this project's, `losses` what they play for, `games` the game, one
-Keras model of two networks, `recipes` how it is trained; `learning` trains and generates, `judging`
-says how good that is.
+Keras model of two networks, `recipes` how it is trained; `flows` is an outsider that needs no second
+network. `learning` trains and generates, `judging` says how good that is.
 """
 
+from helpers.gans.flows import Flow, FlowMatching, velocity
 from helpers.gans.games import Game
 from helpers.gans.judging import REAL, distances, evaluation
 from helpers.gans.learning import Adversarial, Start, decode, fit_all, generate, in_grey
-from helpers.gans.learning import judged
+from helpers.gans.learning import imitated, judged, samples
 from helpers.gans.losses import OBJECTIVES
 from helpers.gans.networks import NETWORKS, Players, dcgan, dense, perceptron, residual
 from helpers.gans.recipes import RECIPES, Recipe
 
 __all__ = [
-    *("NETWORKS", "OBJECTIVES", "REAL", "RECIPES", "Adversarial", "Game", "Players", "Recipe", "Start"),
-    *("dcgan", "decode", "dense", "distances", "evaluation", "fit_all", "generate", "in_grey"),
-    *("judged", "perceptron", "residual"),
+    *("NETWORKS", "OBJECTIVES", "REAL", "RECIPES", "Adversarial", "Flow", "FlowMatching", "Game", "Players"),
+    *("Recipe", "Start", "dcgan", "decode", "dense", "distances", "evaluation", "fit_all", "generate"),
+    *("imitated", "in_grey", "judged", "perceptron", "residual", "samples", "velocity"),
 ]

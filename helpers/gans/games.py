@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from helpers import classifiers
 from helpers.backend import keras, tf
 from helpers.gans.losses import OBJECTIVES, slope_penalty, squared_gradient
 from helpers.gans.networks import Players
@@ -31,18 +32,26 @@ class Game(keras.Model):
         self.built = True
 
     def call(self, inputs: tf.Tensor | list[tf.Tensor], training: bool | None = None) -> tf.Tensor:
-        """Latents (N, D), or latents and labels (N,), to images (N, H, W, C)."""
+        """Latents (N, D), or latents and shares of the classes (N, K), to images (N, H, W, C)."""
         return self.average(inputs, training=False)
 
     @property
-    def latent_size(self) -> int:
-        """D of the latents (N, D)."""
-        return self.generator.inputs[0].shape[-1]
+    def latent_shape(self) -> tuple[int]:
+        """(D,) of the latents (N, D)."""
+        return tuple(self.generator.inputs[0].shape[1:])
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of what it makes."""
+        return classifiers.digest(self.average)
 
     @property
     def conditional(self) -> bool:
         """Whether the generator is told a class."""
         return len(self.generator.inputs) == 2
+
+    def shares(self, labels: tf.Tensor) -> tf.Tensor:
+        """What the networks take for classes: labels (N,), ints, as shares (N, K) of the K classes."""
+        return tf.one_hot(labels, self.generator.inputs[1].shape[-1])
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -116,13 +125,13 @@ class Game(keras.Model):
 
     def _drawn(self, labels: tf.Tensor, key: tf.Tensor) -> tf.Tensor | list[tf.Tensor]:
         """What the generator takes for so many images."""
-        latents = tf.random.stateless_normal((tf.shape(labels)[0], self.latent_size), key)
-        return [latents, labels] if self.conditional else latents
+        latents = tf.random.stateless_normal((tf.shape(labels)[0], *self.latent_shape), key)
+        return [latents, self.shares(labels)] if self.conditional else latents
 
     def judged(self, images: tf.Tensor, labels: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
         """Logits (N, 1), and the cross-entropy of the classes (N, 1) where it names them, else zeros."""
         told = len(self.discriminator.inputs) == 2
-        found = self.discriminator([images, labels] if told else images, training=training)
+        found = self.discriminator([images, self.shares(labels)] if told else images, training=training)
         if not isinstance(found, list | tuple):
             return [found, tf.zeros_like(found)]
         named = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, found[1])

@@ -13,14 +13,15 @@ from helpers import classifiers, metrics, outputs
 from helpers.backend import keras
 from helpers.datasets import ImageSet
 from helpers.gans.games import Game
-from helpers.gans.learning import generate, judged
+from helpers.gans.learning import Source, generate, judged
 
-Games = Mapping[str, Sequence[Game]]  # trainings by name
 REAL = "real images"  # the row of what a second sample of real images would get
 NEIGHBOURS = 3  # of metrics.precision_recall
 
 
-def evaluation(games: Games, test: ImageSet, *, seed: int, published: str | None = None) -> pd.DataFrame:
+def evaluation(
+    games: Mapping[str, Sequence[Game]], test: ImageSet, *, seed: int, published: str | None = None
+) -> pd.DataFrame:
     """The discriminator on test images and as many generated ones, as Bagrodia evaluates it.
 
     published: a table of `data/published` with columns measure and published, for beside. Columns network,
@@ -35,7 +36,12 @@ def evaluation(games: Games, test: ImageSet, *, seed: int, published: str | None
 
 
 def distances(
-    games: Games, train: ImageSet, test: ImageSet, classifier: keras.Model, *, seed: int
+    sources: Mapping[str, Sequence[Source]],
+    train: ImageSet,
+    test: ImageSet,
+    classifier: keras.Model,
+    *,
+    seed: int,
 ) -> pd.DataFrame:
     """How far generated images are from half of the test images, in the features of a classifier.
 
@@ -55,10 +61,13 @@ def distances(
     reference, others = (test.subset(np.sort(half)) for half in np.array_split(order, 2))
     judge = _Judge(classifier, train, reference)
     found = {REAL: [judge(others.images, others.labels)]}
-    for name, several in games.items():
+    for name, several in sources.items():
         found[name] = [
-            judge(generate(game, reference.labels, seed=seed), reference.labels if game.conditional else None)
-            for game in several
+            judge(
+                generate(source, reference.labels, seed=seed),
+                reference.labels if source.conditional else None,
+            )
+            for source in several
         ]
     return _rows(found, len(reference))
 

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers import training
+from helpers import outputs, training
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet, Splits
+from helpers.gans.flows import Flow
 from helpers.gans.games import Game
 from helpers.gans.networks import NETWORKS
 from helpers.gans.recipes import Recipe
 
 BATCH = 256  # images that are made at once
+Source = Game | Flow  # what makes images of latents, and of classes where it has some
 
 
 @dataclass(frozen=True)
@@ -98,28 +100,40 @@ def fit_all(
     return training.fit_all(starts, recipes, splits, seeds=seeds, path=path, task=Adversarial())
 
 
-def generate(game: Game, labels: np.ndarray, *, seed: int, first: int = 0) -> np.ndarray:
-    """Images of a game, uint8 (N, H, W, C), one for each of labels (N,), ints.
+def generate(source: Source, labels: np.ndarray, *, seed: int, first: int = 0) -> np.ndarray:
+    """Images of a game or flow, uint8 (N, H, W, C), one for each of labels (N,), ints.
 
-    A game without classes takes of the labels only how many they are. The latent of image k depends on seed
-    and first + k alone.
+    One without classes takes of the labels only how many they are. The latent of image k depends on seed and
+    first + k alone.
     """
-    shape = (first + len(labels), game.latent_size)
+    shape = (first + len(labels), *source.latent_shape)
     latents = np.random.default_rng(seed).standard_normal(shape, np.float32)[first:]
-    return decode(game, latents, labels)
+    return decode(source, latents, labels)
 
 
-def decode(game: Game, latents: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-    """Images, uint8 (N, H, W, C), of latents (N, D), and labels (N,) where the game has classes."""
-    if labels is None and game.conditional:
-        raise ValueError(f"{game.name} has classes: labels are needed")
-    made = [np.empty((0, *game.generator.output_shape[1:]), np.uint8)]
+def samples(
+    sources: Mapping[str, Sequence[Source]], labels: np.ndarray, *, seed: int
+) -> dict[str, np.ndarray]:
+    """Images of the first training of each name, as `generate` makes them."""
+    return {name: generate(several[0], labels, seed=seed) for name, several in sources.items()}
+
+
+def decode(source: Source, latents: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """Images, uint8 (N, H, W, C), of latents (N, …).
+
+    labels: ints (N,), or shares (N, K) of the K classes, where the source has classes, else ValueError.
+    """
+    if labels is None and source.conditional:
+        raise ValueError(f"{source.name} has classes: labels are needed")
+    made = []
     for start in range(0, len(latents), BATCH):
         part = slice(start, start + BATCH)
         inputs = tf.constant(latents[part], tf.float32)
-        if game.conditional:
-            inputs = [inputs, tf.constant(labels[part], tf.int32)]
-        made.append(np.rint(np.clip(game(inputs), 0, 255)).astype(np.uint8))
+        if source.conditional:
+            chosen = np.asarray(labels[part])
+            shares = source.shares(chosen) if chosen.ndim == 1 else tf.constant(chosen, tf.float32)
+            inputs = [inputs, shares]
+        made.append(np.rint(np.clip(source(inputs), 0, 255)).astype(np.uint8))
     return np.concatenate(made)
 
 
@@ -133,3 +147,16 @@ def judged(game: Game, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         for start in range(0, len(images), BATCH)
     ]
     return np.concatenate(found)[:, 0]
+
+
+def imitated(splits: Splits, source: Source, *, seed: int, share: float = 1.0) -> Splits:
+    """The splits with generated training images, of the labels that the real ones have.
+
+    share: of the images that are generated, drawn at random; the others stay real.
+    """
+    labels = splits.train.labels
+    chosen = np.random.default_rng(seed).permutation(len(labels))[: round(share * len(labels))]
+    images = np.array(splits.train.images)
+    images[chosen] = generate(source, labels[chosen], seed=seed)
+    digest = outputs.named(splits.digest, source.digest(), seed, share)
+    return replace(splits, train=replace(splits.train, images=images), digest=digest)

@@ -1,9 +1,9 @@
 """Generators and discriminators: the papers' own, transposed convolutions, and the ones that should be used.
 
 A generator makes images (N, H, W, C) in grey levels, in [0, 255] but for `dense`, of latents (N, D), and
-of labels (N,) where it has classes. A discriminator takes such images, and the labels, and returns logits
-(N, 1): above 0 it takes an image for a real one. With `auxiliary`, logits (N, classes) of the classes come
-with them.
+of the shares (N, K) of K classes where it has some: one and zeros, or a mixture. A discriminator takes such
+images, and the shares, and returns logits (N, 1): above 0 it takes an image for a real one. With `auxiliary`,
+logits (N, K) of the classes come with them.
 """
 
 from collections.abc import Callable
@@ -44,8 +44,8 @@ def perceptron(image_size: int = 28, channels: int = 3, classes: int | None = No
     """Mehrotra and Dalal, Figures 6 and 7; with classes, the concatenated condition of section 2.6.
 
     3,117,232 weights that learn and 1,336,321 parameters at 28x28x3. Linear layers begin as in PyTorch, and
-    its batch-norm momentum of 0.1 is one of 0.9 here. How labels become vectors is *underspecified*: as in
-    the code that the paper names [14], a table of `classes` numbers for each, learned.
+    its batch-norm momentum of 0.1 is one of 0.9 here. How classes become vectors is *underspecified*: as in
+    the code that the paper names [14], by learned ones of as many numbers as classes, normal at first.
     """
     shape = (image_size, image_size, channels)
     latents, labels = keras.Input((100,)), _labels(classes)
@@ -111,8 +111,8 @@ def residual(
     latents = keras.Input((64,))
     maps = layers.Reshape((small, small, 4 * width))(layers.Dense(small**2 * 4 * width)(latents))
     for filters in (2 * width, width):
-        maps = _rising(maps, filters, labels, classes)
-    maps = layers.ReLU()(_normalised(maps, labels, classes))
+        maps = _rising(maps, filters, labels)
+    maps = layers.ReLU()(_normalised(maps, labels))
     made = _grey(layers.Conv2D(channels, 3, padding="same")(maps))
     generator = _network([latents, *labels], made, "generator")
     images = keras.Input((image_size, image_size, channels))
@@ -126,7 +126,7 @@ def residual(
         named = [logits, layers.Dense(classes)(features)]
         return Players(generator, keras.Model(images, named, name="discriminator"))
     if classes:
-        of_class = layers.Embedding(classes, 4 * width)(labels[0])
+        of_class = _of_class(labels, 4 * width, "glorot_uniform")
         logits = layers.Add()([logits, layers.Dot(1)([of_class, features])])
     return Players(generator, _network([images, *labels], logits, "discriminator"))
 
@@ -137,33 +137,42 @@ def _network(inputs: list[keras.KerasTensor], made: keras.KerasTensor, name: str
 
 
 def _labels(classes: int | None) -> list[keras.KerasTensor]:
-    return [keras.Input((), dtype="int32")] if classes else []
+    return [keras.Input((classes,))] if classes else []
 
 
 def _beside(values: keras.KerasTensor, labels: list, classes: int | None) -> keras.KerasTensor:
     """Values (N, D) with a learned vector of their class behind them, where there is one."""
     if not labels:
         return values
-    return layers.Concatenate()([values, layers.Embedding(classes, classes)(labels[0])])
+    return layers.Concatenate()(
+        [values, _of_class(labels, classes, keras.initializers.RandomNormal(stddev=1.0))]
+    )
 
 
-def _normalised(maps: keras.KerasTensor, labels: list, classes: int | None) -> keras.KerasTensor:
+def _of_class(
+    labels: list, units: int, initializer: str | keras.initializers.Initializer
+) -> keras.KerasTensor:
+    """The learned vector of a class, or the same mixture of vectors as of classes."""
+    return layers.Dense(units, use_bias=False, kernel_initializer=initializer)(labels[0])
+
+
+def _normalised(maps: keras.KerasTensor, labels: list) -> keras.KerasTensor:
     """Batch-normalised maps, scaled and shifted, by class where there are classes."""
     if not labels:
         return layers.BatchNormalization(momentum=0.9)(maps)
     plain = layers.BatchNormalization(momentum=0.9, center=False, scale=False)(maps)
-    filters, one = maps.shape[-1], keras.initializers.Ones()
-    scale = layers.Reshape((1, 1, filters))(layers.Embedding(classes, filters, one)(labels[0]))
-    shift = layers.Reshape((1, 1, filters))(layers.Embedding(classes, filters, "zeros")(labels[0]))
+    filters = maps.shape[-1]
+    scale = layers.Reshape((1, 1, filters))(_of_class(labels, filters, "ones"))
+    shift = layers.Reshape((1, 1, filters))(_of_class(labels, filters, "zeros"))
     return layers.Add()([layers.Multiply()([plain, scale]), shift])
 
 
-def _rising(maps: keras.KerasTensor, filters: int, labels: list, classes: int | None) -> keras.KerasTensor:
+def _rising(maps: keras.KerasTensor, filters: int, labels: list) -> keras.KerasTensor:
     """A residual block to maps of twice the side."""
     twice = layers.UpSampling2D()
-    inner = twice(layers.ReLU()(_normalised(maps, labels, classes)))
+    inner = twice(layers.ReLU()(_normalised(maps, labels)))
     inner = layers.Conv2D(filters, 3, padding="same")(inner)
-    inner = layers.Conv2D(filters, 3, padding="same")(layers.ReLU()(_normalised(inner, labels, classes)))
+    inner = layers.Conv2D(filters, 3, padding="same")(layers.ReLU()(_normalised(inner, labels)))
     return layers.Add()([inner, twice(layers.Conv2D(filters, 1)(maps))])
 
 

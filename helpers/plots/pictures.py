@@ -1,6 +1,6 @@
 """Figures that show images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,6 +31,22 @@ def image_grid(
             axis.imshow(displayable(images[number]))
             if titles is not None:
                 axis.set_title(titles[number], fontsize=8)
+    figure.suptitle(title)
+    return figure
+
+
+def image_rows(rows: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Pictures in named rows. rows: name -> (N, H, W, C) in [0, 255], equally many in each."""
+    columns = max(map(len, rows.values()))
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(columns + 1.5, len(rows) + 0.6), layout="constrained", squeeze=False
+    )
+    for row, (name, images) in zip(axes, rows.items(), strict=True):
+        for axis, image in zip(row, images, strict=True):
+            axis.imshow(displayable(image))
+            axis.set(xticks=[], yticks=[])
+            axis.grid(visible=False)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=11)
     figure.suptitle(title)
     return figure
 

@@ -4,6 +4,7 @@ from tiny_sets import squares
 
 from helpers import gans
 from helpers.backend import keras
+from helpers.datasets import Splits
 
 RECIPE = gans.Recipe(epochs=2, batch_size=16)
 
@@ -23,13 +24,10 @@ def test_an_image_depends_on_seed_and_number_alone(monkeypatch):
     assert np.abs(whole.astype(int) - gans.generate(game, labels, seed=0)).max() <= 1
 
 
-def test_no_labels_no_images():
-    assert gans.generate(built(), [], seed=0).shape == (0, 8, 8, 3)
-
-
 def test_a_game_with_classes_needs_labels():
     latents = np.zeros((2, 64))
-    assert gans.decode(built(), latents, np.array([0, 1])).shape == (2, 8, 8, 3)
+    pure = gans.decode(built(), latents, np.array([0, 1]))
+    np.testing.assert_array_equal(pure, gans.decode(built(), latents, np.eye(3)[:2]))
     with pytest.raises(ValueError, match="residual has classes"):
         gans.decode(built(), latents)
     assert gans.decode(built(classes=None), latents).shape == (2, 8, 8, 3)
@@ -60,3 +58,34 @@ def test_validation_asks_the_same_after_every_epoch():
     assert sum(len(images) for images, _, _ in one) == 20
     for left, right in zip(one[0], other[0], strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def test_grey_images_have_one_channel_the_mean_of_three():
+    part = squares(6, 0)
+    splits = gans.in_grey(Splits(part, part, part, "squares", "digest", ()))
+    assert splits.test.images.shape == (6, 16, 16, 1) and splits.test.images.dtype == np.uint8
+    means = part.images.mean(-1, keepdims=True)
+    assert np.abs(splits.train.images - means).max() <= 0.5
+
+
+def test_samples_are_of_the_first_training():
+    game, labels = built(), np.array([0, 1])
+    found = gans.samples({"a": [game, None]}, labels, seed=0)
+    np.testing.assert_array_equal(found["a"], gans.generate(game, labels, seed=0))
+
+
+def test_imitated_splits_have_their_own_digest_and_the_labels_of_the_real_images():
+    part = squares(12, 0)
+    splits = Splits(part, part, part, "squares", "digest", ())
+    game = gans.Start("residual", 16, 3, 3, width=4)()
+    whole, half = gans.imitated(splits, game, seed=0), gans.imitated(splits, game, seed=0, share=0.5)
+    np.testing.assert_array_equal(whole.train.labels, part.labels)
+    changed = (
+        (whole.train.images != part.images).any((1, 2, 3)),
+        (half.train.images != part.images).any((1, 2, 3)),
+    )
+    assert changed[0].sum() == 12 and changed[1].sum() == 6
+    np.testing.assert_array_equal(whole.test.images, part.images)
+    game.average.weights[0].assign(game.average.weights[0] + 1)
+    digests = {splits.digest, whole.digest, half.digest, gans.imitated(splits, game, seed=0).digest}
+    assert len(digests) == 4

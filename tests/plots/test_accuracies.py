@@ -135,3 +135,15 @@ def test_transfer_map_writes_every_known_number_with_one_decimal():
     assert [text.get_text() for text in axis.get_yticklabels()] == ["clean", "blur"]
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("tested on", "trained on")
     assert bar.get_ylabel() == "accuracy (%)" and axis.get_xticklabels()[0].get_rotation() > 0
+
+
+def test_game_curves_show_both_losses_and_how_often_the_discriminator_is_right():
+    history = pd.DataFrame({"epoch": [1, 2], "generator_loss": [3.0, 2.0], "discriminator_loss": [1.0, 1.5]})
+    history = history.assign(real_right=[0.5, 1.0], fake_right=[0.25, 0.75])
+    figure = plots.game_curves({"one": history, "other": history}, "t")
+    assert len(figure.axes) == 4 and figure.axes[2].get_title() == "other"
+    losses, right = figure.axes[:2]
+    assert [list(line.get_ydata()) for line in losses.lines] == [[3.0, 2.0], [1.0, 1.5]]
+    assert [list(line.get_ydata()) for line in right.lines] == [[50, 100], [25, 75]]
+    legends = [[text.get_text() for text in axis.get_legend().get_texts()] for axis in (losses, right)]
+    assert legends == [["generator", "discriminator"], ["real images", "generated images"]]

@@ -51,3 +51,12 @@ def test_examples_state_factor_norm_and_psnr():
     assert shown[0, 0].tolist() == [255, 128, 32]  # 128 + 32 · 4 is cut at 255
     assert shown[5, 5].tolist() == [128] * 3
     assert figure.axes[2].images[0].get_array()[0, 0].tolist() == [104, 100, 97]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_rows_of_pictures_are_named(channels):
+    images = pictures(6, channels)
+    figure = plots.image_rows({"one": images[:3], "other": images[3:]}, "six")
+    assert [axis.get_ylabel() for axis in figure.axes] == ["one", "", "", "other", "", ""]
+    shown = figure.axes[4].images[0].get_array()
+    np.testing.assert_array_equal(shown[..., 0], images[4][..., 0].astype(np.uint8))
