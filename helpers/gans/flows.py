@@ -132,7 +132,7 @@ def _block(maps: keras.KerasTensor, state: keras.KerasTensor, filters: int) -> k
     shift = layers.Reshape((1, 1, filters))(layers.Dense(filters)(state))
     inner = layers.Activation("silu")(layers.GroupNormalization(8)(layers.Add()([inner, shift])))
     inner = layers.Conv2D(filters, 3, padding="same")(inner)
-    return layers.Add()([inner, layers.Conv2D(filters, 1)(maps)])
+    return layers.Add()([inner, layers.Conv2D(filters, 1, use_bias=False)(maps)])
 
 
 def _pairs(images: tf.Tensor, labels: tf.Tensor, key: tf.Tensor, classes: int) -> tuple:

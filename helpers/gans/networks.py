@@ -50,16 +50,16 @@ def perceptron(image_size: int = 28, channels: int = 3, classes: int | None = No
     shape = (image_size, image_size, channels)
     latents, labels = keras.Input((100,)), _labels(classes)
     values = _linear(128)(_beside(latents, labels, classes))
-    values = layers.LeakyReLU(SLOPE)(values)
+    values = _leaky(values)
     for units in (256, 512, 1024):
         values = layers.BatchNormalization(momentum=0.9, epsilon=0.8)(_linear(units)(values))
-        values = layers.LeakyReLU(SLOPE)(values)
+        values = _leaky(values)
     made = _grey(layers.Reshape(shape)(_linear(image_size**2 * channels)(values)))
     generator = _network([latents, *labels], made, "generator")
     images = keras.Input(shape)
     values = _beside(layers.Flatten()(_symmetric(images)), labels, classes)
     for units in (512, 256):
-        values = layers.LeakyReLU(SLOPE)(_linear(units)(values))
+        values = _leaky(_linear(units)(values))
     return Players(generator, _network([images, *labels], _linear(1)(values), "discriminator"))
 
 
@@ -82,10 +82,10 @@ def dcgan(
     made = _grey(layers.Conv2D(channels, 3, padding="same")(maps))
     generator = _network([latents, *labels], made, "generator")
     images = keras.Input((image_size, image_size, channels))
-    maps = layers.LeakyReLU(SLOPE)(layers.Conv2D(width, 3, padding="same")(_symmetric(images)))
+    maps = _leaky(layers.Conv2D(width, 3, padding="same")(_symmetric(images)))
     for filters in (2 * width, 4 * width):
         maps = layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=False)(maps)
-        maps = layers.LeakyReLU(SLOPE)(layers.BatchNormalization(momentum=0.9)(maps))
+        maps = _leaky(layers.BatchNormalization(momentum=0.9)(maps))
     logits = layers.Dense(1)(_beside(layers.Flatten()(maps), labels, classes))
     return Players(generator, _network([images, *labels], logits, "discriminator"))
 
@@ -110,17 +110,17 @@ def residual(
     small, labels = _quarter(image_size), _labels(classes)
     latents = keras.Input((64,))
     maps = layers.Reshape((small, small, 4 * width))(layers.Dense(small**2 * 4 * width)(latents))
-    for filters in (2 * width, width):
-        maps = _rising(maps, filters, labels)
+    maps = layers.ReLU()(_normalised(_rising(maps, 2 * width, labels), labels))
+    maps = layers.Conv2DTranspose(width, 4, strides=2, padding="same")(maps)
     maps = layers.ReLU()(_normalised(maps, labels))
     made = _grey(layers.Conv2D(channels, 3, padding="same")(maps))
     generator = _network([latents, *labels], made, "generator")
     images = keras.Input((image_size, image_size, channels))
-    maps = layers.Conv2D(width, 3, padding="same")(_symmetric(images))
-    for filters in (2 * width, 4 * width):
-        maps = _falling(maps, filters)
-    features = layers.Dense(4 * width)(layers.Flatten()(layers.LeakyReLU(SLOPE)(maps)))
-    features = layers.LeakyReLU(SLOPE)(features)
+    # Without a bias, as below where maps go two ways: TensorFlow would fuse it with one, and say an error.
+    maps = layers.Conv2D(2 * width, 4, strides=2, padding="same", use_bias=False)(_symmetric(images))
+    maps = _falling(maps, 4 * width)
+    features = layers.Dense(4 * width)(layers.Flatten()(_leaky(maps)))
+    features = _leaky(features)
     logits = layers.Dense(1)(features)
     if auxiliary:
         named = [logits, layers.Dense(classes)(features)]
@@ -170,17 +170,22 @@ def _normalised(maps: keras.KerasTensor, labels: list) -> keras.KerasTensor:
 def _rising(maps: keras.KerasTensor, filters: int, labels: list) -> keras.KerasTensor:
     """A residual block to maps of twice the side."""
     twice = layers.UpSampling2D()
-    inner = twice(layers.ReLU()(_normalised(maps, labels)))
-    inner = layers.Conv2D(filters, 3, padding="same")(inner)
+    inner = layers.ReLU()(_normalised(maps, labels))
+    inner = twice(layers.Conv2D(filters, 3, padding="same")(inner))  # while it is small
     inner = layers.Conv2D(filters, 3, padding="same")(layers.ReLU()(_normalised(inner, labels)))
-    return layers.Add()([inner, twice(layers.Conv2D(filters, 1)(maps))])
+    return layers.Add()([inner, twice(layers.Conv2D(filters, 1, use_bias=False)(maps))])
 
 
 def _falling(maps: keras.KerasTensor, filters: int) -> keras.KerasTensor:
     """A residual block to maps of half the side."""
-    inner = layers.Conv2D(filters, 3, padding="same")(layers.LeakyReLU(SLOPE)(maps))
-    inner = layers.Conv2D(filters, 4, strides=2, padding="same")(layers.LeakyReLU(SLOPE)(inner))
-    return layers.Add()([inner, layers.Conv2D(filters, 2, strides=2)(maps)])
+    inner = layers.Conv2D(maps.shape[-1], 3, padding="same")(_leaky(maps))
+    inner = layers.Conv2D(filters, 4, strides=2, padding="same")(_leaky(inner))
+    return layers.Add()([inner, layers.Conv2D(filters, 2, strides=2, use_bias=False)(maps)])
+
+
+def _leaky(values: keras.KerasTensor) -> keras.KerasTensor:
+    """A leaky ReLU. Of Keras' own, TensorFlow says an error where a penalty is due in some steps only."""
+    return ops.maximum(values, SLOPE * values)
 
 
 def _grey(values: keras.KerasTensor) -> keras.KerasTensor:
