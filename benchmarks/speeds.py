@@ -11,7 +11,17 @@ from pathlib import Path
 import numpy as np
 from skimage.util import random_noise
 
-from helpers import classifiers, datasets, minimum_noise, noise, restoration, stability, training, widgets
+from helpers import (
+    classifiers,
+    datasets,
+    gans,
+    minimum_noise,
+    noise,
+    restoration,
+    stability,
+    training,
+    widgets,
+)
 from helpers.backend import keras, tf
 from helpers.minimum_noise import evolution, oracle
 from helpers.stability import sweeps
@@ -42,6 +52,8 @@ def findings(data_root: str, images: int = 4096) -> Iterator[tuple[str, str]]:
     yield "kept features", _kept_features(classifiers.pretrained("mobilenet_v3_small", 48, 43), images)
     yield "paper's search", _evolution(model, grey[: _share(images, 64)])
     yield "search", _search(model, grey[: _share(images, 64)])
+    for name in gans.NETWORKS:
+        yield f"game, {name}", _game(name, _share(images, 256))
     slider = widgets.NoiseSlider(grey[:10], np.zeros(10, int), ("none",) * 43, model)
     yield "noise slider", f"{1000 * _seconds(lambda: _tick(slider)):.0f} ms a tick"
     with tempfile.TemporaryDirectory() as cache:
@@ -236,6 +248,42 @@ def _kept_features(model: keras.Model, images: int) -> str:
         )
     through, alone = _rounds(*(partial(_train, *each) for each in given))
     return f"{np.median(through / alone):.1f} times the steps of an output layer behind a frozen network"
+
+
+def _game(name: str, steps: int) -> str:
+    """Training steps of a game without penalties, beside the bare passes forward and back of both turns."""
+    classes = None if name == "dense" else 43
+    game = gans.Start(name, 28, 3, classes)()
+    recipe = gans.Recipe(objective="minimax", r1=0.0, r2=0.0)
+    game.compile(recipe.as_dict(), jit_compile=False)
+    game.build_optimizers()
+    count, labels = recipe.batch_size, tf.zeros(recipe.batch_size, tf.int32)
+    batch = tf.constant(_grey(count, 28), tf.float32), labels, tf.constant([0, 1])
+    step = tf.function(game.train_step, autograph=False)
+    bare = tf.function(partial(_passes, game, batch[0], labels), autograph=False)
+    played, passes = _rounds(
+        lambda: [step(batch) for _ in range(steps)], lambda: [bare().numpy() for _ in range(steps)]
+    )
+    rate = steps * count / np.median(played)
+    return f"{rate:,.0f} images/s, {np.median(played / passes):.2f} of the bare passes"
+
+
+def _passes(game: gans.Game, real: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """One pass of the generator, two of the discriminator on each kind, one through both; and back."""
+    latents = tf.zeros((len(real), *game.latent_shape))
+    inputs = [latents, game.shares(labels)] if game.conditional else latents
+    with tf.GradientTape() as outer:
+        fake = game.generator(inputs, training=True)
+        with outer.stop_recording(), tf.GradientTape() as inner:
+            seen = [
+                game.judged(images, labels, training=True)[0] for images in (real, tf.stop_gradient(fake))
+            ]
+            loss = tf.reduce_mean(seen[1] - seen[0])
+        with outer.stop_recording():
+            moved = inner.gradient(loss, game.discriminator.trainable_variables)
+        made = -tf.reduce_mean(game.judged(fake, labels, training=True)[0])
+    moved += outer.gradient(made, game.generator.trainable_variables)
+    return tf.add_n([tf.reduce_sum(gradient) for gradient in moved if gradient is not None])
 
 
 def _compile(model: keras.Model) -> None:

@@ -172,37 +172,37 @@ class RestorationSlider(_Noised):
 
 
 class LatentSlider(_Blitted):
-    """A walk from one latent of a generator to another, with the images on the way."""
+    """A walk from one latent of a generator to another, and from one class to another."""
 
     def __init__(
         self,
-        decode: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        walk: Callable[[np.ndarray, np.ndarray], np.ndarray],
         latents: np.ndarray,
-        class_names: Sequence[str],
+        class_names: Sequence[str] = ("",),
     ) -> None:
-        """decode: latents (N, D) and labels (N,) to images (N, H, W, C); latents: (K, D), at least two.
+        """walk: latents (2, …) and shares of classes (2, K) to images (3, H, W, C), as `gans.walk`.
 
-        class_names: a text per label; one alone where the generator has no classes.
+        latents: (N, …), at least two; class_names: a text per class, one alone where there are none.
         """
-        self._decode, self._latents = decode, latents
+        self._walk, self._latents = walk, latents
         self.first = ipywidgets.IntSlider(0, 0, len(latents) - 1, description="first")
         self.second = ipywidgets.IntSlider(1, 0, len(latents) - 1, description="second")
-        self.share = ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.02, description="share")
         names = [(name, number) for number, name in enumerate(class_names)]
-        self.label = ipywidgets.Dropdown(options=names, value=0, description="class")
-        controls = [self.first, self.second, self.share, *([self.label] if len(names) > 1 else [])]
-        shape = decode(latents[:1], np.zeros(1, int)).shape[1:]
-        super().__init__((*shape[:2], 3), ("first", "between", "second"), controls, lines=1)
+        self.label, self.other = (
+            ipywidgets.Dropdown(options=names, value=0, description=text) for text in ("class", "other class")
+        )
+        controls = [self.first, self.second, *([self.label, self.other] if len(names) > 1 else [])]
+        shape = walk(latents[:2], self._shares()).shape[1:]
+        super().__init__((*shape[:2], 3), ("first", "half way", "second"), controls, lines=1)
+
+    def _shares(self) -> np.ndarray:
+        return np.eye(len(self.label.options), dtype=np.float32)[[self.label.value, self.other.value]]
 
     def _shown(self) -> tuple[Sequence[np.ndarray], str]:
-        one, other = (self._latents[slider.value] for slider in (self.first, self.second))
-        mixed = (1 - self.share.value) * one + self.share.value * other
-        # A normal latent of D numbers has a norm near sqrt(D); so must one between.
-        size = (1 - self.share.value) * np.linalg.norm(one) + self.share.value * np.linalg.norm(other)
-        mixed *= size / max(np.linalg.norm(mixed), 1e-6)
-        images = self._decode(np.stack([one, mixed, other]), np.repeat(self.label.value, 3))
+        images = self._walk(self._latents[[self.first.value, self.second.value]], self._shares())
         shown = np.repeat(images, 3, -1) if images.shape[-1] == 1 else images
-        return shown, f"{self.share.value:.0%} of the way"
+        names = [self.label.options[slider.value][0] for slider in (self.label, self.other)]
+        return shown, " → ".join(dict.fromkeys(names))
 
 
 class BoundarySlider(_Blitted):

@@ -105,35 +105,28 @@ def test_restoration_shows_what_is_restored_and_the_first_answers_of_both():
         np.testing.assert_array_equal(shown(slider), before)
 
 
-class Decoder:
-    """Images (N, 4, 4, C) whose grey level is the first number of the latent, brighter by the class."""
-
-    def __init__(self, channels):
-        self.channels = channels
-
-    def __call__(self, latents, labels):
-        levels = np.clip(100 + 40 * latents[:, 0] + 50 * labels, 0, 255).astype(np.uint8)
-        return np.ones((1, 4, 4, self.channels), np.uint8) * levels[:, None, None, None]
-
-
 LATENTS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
 
 
+def walked(latents, shares, channels=3):
+    """Both ends and the middle as grey levels: of the first number of the latent, brighter by the class."""
+    levels = 100 + 40 * latents[:, 0] + 50 * shares[:, -1] * (shares.shape[1] > 1)
+    levels = np.array([levels[0], levels.mean(), levels[1]]).astype(np.uint8)
+    return np.ones((3, 4, 4, channels), np.uint8) * levels[:, None, None, None]
+
+
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_walk_between_latents_ends_at_both_and_keeps_its_distance_from_zero(channels):
-    walk = widgets.LatentSlider(Decoder(channels), LATENTS, ["sign"])
-    levels = {}
-    for share in (0, 0.5, 1):
-        walk.share.value = share
-        levels[share] = [int(image[0, 0, 0]) for image in walk._shown()[0]]
-    assert levels[0] == [140, 140, 100] and levels[1] == [140, 100, 100]
-    assert levels[0.5][1] == int(100 + 40 / np.sqrt(2))
+def test_a_walk_between_latents_shows_both_and_the_middle(channels):
+    walk = widgets.LatentSlider(lambda latents, shares: walked(latents, shares, channels), LATENTS)
+    images, caption = walk._shown()
+    assert [int(image[0, 0, 2]) for image in images] == [140, 120, 100] and caption == ""
     assert walk.label not in walk.children[0].children
 
 
 def test_every_control_of_a_walk_changes_the_picture():
-    walk = widgets.LatentSlider(Decoder(3), LATENTS, ["one", "two"])
-    for control, value in (("first", 2), ("second", 2), ("share", 0.1), ("label", 1)):
+    walk = widgets.LatentSlider(walked, LATENTS, ["one", "two"])
+    for control, value in (("first", 2), ("second", 2), ("label", 1), ("other", 1)):
         before = shown(walk)
         getattr(walk, control).value = value
         assert not np.array_equal(shown(walk), before), control
+    assert walk._shown()[1] == "two"

@@ -5,17 +5,18 @@ Keras model of two networks, `recipes` how it is trained; `flows` is an outsider
 network. `learning` trains and generates, `judging` says how good that is.
 """
 
-from helpers.gans.flows import Flow, FlowMatching, velocity
+from helpers.gans.flows import Flow, FlowMatching, FlowRecipe, velocity
 from helpers.gans.games import Game
 from helpers.gans.judging import REAL, distances, evaluation
-from helpers.gans.learning import Adversarial, Start, decode, fit_all, generate, in_grey
-from helpers.gans.learning import imitated, judged, samples
+from helpers.gans.learning import Adversarial, Start, decode, fit_all, generate, imitated, in_grey
+from helpers.gans.learning import judged, samples, trained_on, walk
 from helpers.gans.losses import OBJECTIVES
 from helpers.gans.networks import NETWORKS, Players, dcgan, dense, perceptron, residual
 from helpers.gans.recipes import RECIPES, Recipe
 
 __all__ = [
-    *("NETWORKS", "OBJECTIVES", "REAL", "RECIPES", "Adversarial", "Flow", "FlowMatching", "Game", "Players"),
-    *("Recipe", "Start", "dcgan", "decode", "dense", "distances", "evaluation", "fit_all", "generate"),
-    *("imitated", "in_grey", "judged", "perceptron", "residual", "samples", "velocity"),
+    *("NETWORKS", "OBJECTIVES", "REAL", "RECIPES", "Adversarial", "Flow", "FlowMatching", "FlowRecipe"),
+    *("Game", "Players", "Recipe", "Start", "dcgan", "decode", "dense", "distances", "evaluation"),
+    *("fit_all", "generate", "imitated", "in_grey", "judged", "perceptron", "residual", "samples"),
+    *("trained_on", "velocity", "walk"),
 ]

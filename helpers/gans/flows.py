@@ -19,7 +19,7 @@ MOMENTS = 16  # sines and cosines that say how far it is
 
 
 @dataclass(frozen=True)
-class Recipe:
+class FlowRecipe:
     """How a flow is trained."""
 
     epochs: int = 20
@@ -65,9 +65,11 @@ class Flow:
 
 
 class FlowMatching(training.OneOptimizer):
-    """Images on their way from noise, the time and the class, to their velocity; by a `Recipe`."""
+    """Images on their way from noise, the time and the class, to their velocity; by a `FlowRecipe`."""
 
-    def batches(self, train: ImageSet, recipe: Recipe, *, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
+    def batches(
+        self, train: ImageSet, recipe: FlowRecipe, *, seed: int, first_epoch: int = 0
+    ) -> tf.data.Dataset:
         """Noise and images (in [-1, 1]) mixed by a time of their own, and the difference of the two."""
         images, labels = tf.constant(train.images), tf.constant(train.labels, tf.int32)
 
@@ -79,7 +81,7 @@ class FlowMatching(training.OneOptimizer):
             order, batch, recipe.batch_size, recipe.epochs, seed=seed, first_epoch=first_epoch
         )
 
-    def validation_batches(self, validation: ImageSet, recipe: Recipe) -> tf.data.Dataset:
+    def validation_batches(self, validation: ImageSet, recipe: FlowRecipe) -> tf.data.Dataset:
         """The same mixtures after every epoch."""
         parts = tf.data.Dataset.from_tensor_slices((validation.images, validation.labels)).batch(256)
         count = len(validation.class_names)
@@ -89,12 +91,12 @@ class FlowMatching(training.OneOptimizer):
 
         return training.untuned(parts.enumerate().map(pairs))
 
-    def compiled_with(self, recipe: Recipe, steps: int) -> dict[str, object]:
+    def compiled_with(self, recipe: FlowRecipe, steps: int) -> dict[str, object]:
         """Squared error, Adam with a cosine schedule."""
         rate = training.cosine(recipe.learning_rate, recipe.epochs, steps)
         return {"loss": "mse", "optimizer": training.FusedAdam(rate)}
 
-    def alike(self, recipe: Recipe) -> Recipe:
+    def alike(self, recipe: FlowRecipe) -> FlowRecipe:
         """All of it."""
         return recipe
 

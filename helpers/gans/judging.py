@@ -17,6 +17,8 @@ from helpers.gans.learning import Source, generate, judged
 
 REAL = "real images"  # the row of what a second sample of real images would get
 NEIGHBOURS = 3  # of metrics.precision_recall
+SHARES = {"accuracy", "precision", "recall", "f1", "real_right", "fake_right", "missing", "confidence"}
+SHARES |= {"agreement"}  # measures in [0, 1]
 
 
 def evaluation(
@@ -51,7 +53,7 @@ def distances(
     - frechet, kernel: distances of the distributions, see `metrics`;
     - precision, recall: see `metrics.precision_recall`;
     - variety: variance of features within a class that the classifier sees, as a share of that of real ones;
-    - fewest: the least such share of a class, 0 where the classifier sees one nowhere;
+    - missing: share of the classes that the classifier sees nowhere: above 0, look for what collapsed;
     - memory: median distance to the nearest training image, as a share of that of real ones: far below 1,
       images are learned by heart;
     - confidence: mean probability of the class that the classifier sees;
@@ -94,7 +96,7 @@ class _Judge:
             "precision": precision,
             "recall": recall,
             "variety": float(np.mean(shares)),
-            "fewest": float(np.min(shares)),
+            "missing": float(np.mean(~np.isin(np.unique(self.labels), answers))),
             "memory": float(np.median(metrics.nearest(features, self.trained)[0]) / self.apart),
             "confidence": float(scores.max(1).mean()),
         }
@@ -135,6 +137,8 @@ def _each(found: Mapping[str, Sequence[Mapping[str, float]]], images: int) -> It
         for measure in several[0]:
             values = np.array([values[measure] for values in several], float)
             reach = metrics.trainings_reach(values) if len(values) > 1 else np.nan
-            row = {"network": name, "measure": measure, "value": values.mean()}
-            row |= {"low": values.mean() - reach, "high": values.mean() + reach}
+            mean = values.mean()
+            row = {"network": name, "measure": measure, "value": mean}
+            limits = (0, 1) if measure in SHARES else (-np.inf, np.inf)
+            row |= dict(zip(("low", "high"), np.clip([mean - reach, mean + reach], *limits), strict=True))
             yield row | {"images": images, "trainings": len(values)}

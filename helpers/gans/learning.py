@@ -149,14 +149,63 @@ def judged(game: Game, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.concatenate(found)[:, 0]
 
 
-def imitated(splits: Splits, source: Source, *, seed: int, share: float = 1.0) -> Splits:
+def walk(
+    source: Source, latents: np.ndarray, shares: np.ndarray | None = None, steps: int = 10
+) -> np.ndarray:
+    """Images on the way from one latent, and one mixture of classes, to another: uint8 (steps, H, W, C).
+
+    latents: (2, …), shares: (2, K) of the K classes. The latent keeps a norm between those of the ends: in
+    the middle of a straight line it would be shorter than nearly all that the source has seen.
+    """
+    far = np.linspace(0, 1, steps)
+    flat = np.reshape(latents, (2, -1))
+    between = np.outer(1 - far, flat[0]) + np.outer(far, flat[1])
+    ends = np.linalg.norm(flat, axis=1)
+    between *= ((1 - far) * ends[0] + far * ends[1])[:, None] / np.linalg.norm(between, axis=1, keepdims=True)
+    mixed = None if shares is None else np.outer(1 - far, shares[0]) + np.outer(far, shares[1])
+    return decode(source, between.reshape(steps, *source.latent_shape), mixed)
+
+
+def imitated(splits: Splits, source: Source, *, seed: int, beside: ImageSet | None = None) -> Splits:
     """The splits with generated training images, of the labels that the real ones have.
 
-    share: of the images that are generated, drawn at random; the others stay real.
+    beside: real images that stand before them.
     """
-    labels = splits.train.labels
-    chosen = np.random.default_rng(seed).permutation(len(labels))[: round(share * len(labels))]
-    images = np.array(splits.train.images)
-    images[chosen] = generate(source, labels[chosen], seed=seed)
-    digest = outputs.named(splits.digest, source.digest(), seed, share)
-    return replace(splits, train=replace(splits.train, images=images), digest=digest)
+    train = replace(splits.train, images=generate(source, splits.train.labels, seed=seed))
+    if beside is not None:
+        arrays = ("images", "labels", "groups", "sizes")
+        both = {name: np.concatenate([getattr(beside, name), getattr(train, name)]) for name in arrays}
+        train = replace(train, **both)
+    digest = outputs.named(splits.digest, source.digest(), seed, 0 if beside is None else len(beside))
+    return replace(splits, train=train, digest=digest)
+
+
+def trained_on(
+    sources: Mapping[str, Sequence[Source]],
+    build: training.Build,
+    recipe: training.Recipe,
+    splits: Splits,
+    *,
+    seeds: Sequence[int],
+    beside: ImageSet | None = None,
+) -> dict[str, list[keras.Model]]:
+    """Classifiers that have seen what each training of a source makes instead of the real training images.
+
+    Shmelkov et al. (2018) call the accuracy of such a classifier GAN-train. build, recipe: of `training.fit`;
+    seeds: as many as trainings of a source; beside: real images that they see too.
+    """
+    return {
+        name: [
+            training.fit(
+                build,
+                (imitation := imitated(splits, source, seed=seed, beside=beside)).train,
+                splits.validation,
+                recipe,
+                seed=seed,
+                data=imitation.digest,
+                title=f"on images of {name}, training {number + 1} of {len(seeds)}",
+            ).model
+            for number, (source, seed) in enumerate(zip(several, seeds, strict=True))
+        ]
+        for name, several in sources.items()
+    }

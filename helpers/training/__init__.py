@@ -9,7 +9,7 @@ weights, `transfer` for those of new classes, or of few images.
 
 from helpers.training import augmentation
 from helpers.training.batching import batches, drawn, shuffled, untuned
-from helpers.training.fitting import Trainings, fit, fit_all, seed_everything
+from helpers.training.fitting import Build, Trainings, fit, fit_all, seed_everything
 from helpers.training.keeping import Trained
 from helpers.training.optimizers import FusedAdam
 from helpers.training.recipes import NEAREST, PAPER, SCHEDULES, Recipe
@@ -18,8 +18,8 @@ from helpers.training.tasks import Classification, OneOptimizer, Task, cosine
 from helpers.training.transfer import Unfrozen, features, fit_few, fit_outputs
 
 __all__ = [
-    *("NEAREST", "PAPER", "SCHEDULES", "Classification", "Copy", "FusedAdam", "OneOptimizer"),
-    *("Pretrained", "Recipe", "Task", "Trained", "Trainings", "Unfrozen", "augmentation", "batches"),
-    *("cosine", "drawn", "features", "fit", "fit_all", "fit_few", "fit_outputs", "seed_everything"),
-    *("shuffled", "start_by", "untuned"),
+    *("NEAREST", "PAPER", "SCHEDULES", "Build", "Classification", "Copy", "FusedAdam"),
+    *("OneOptimizer", "Pretrained", "Recipe", "Task", "Trained", "Trainings", "Unfrozen", "augmentation"),
+    *("batches", "cosine", "drawn", "features", "fit", "fit_all", "fit_few", "fit_outputs"),
+    *("seed_everything", "shuffled", "start_by", "untuned"),
 ]

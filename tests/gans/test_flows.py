@@ -14,7 +14,7 @@ BUILD = partial(gans.velocity, 16, 3, 3, width=8)
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    recipe = flows.Recipe(epochs=60, batch_size=32, learning_rate=0.005)
+    recipe = flows.FlowRecipe(epochs=60, batch_size=32, learning_rate=0.005)
     options = {"seed": 0, "data": "squares", "cache": tmp_path_factory.mktemp("trainings")}
     return training.fit(BUILD, TRAIN, VALIDATION, recipe, task=gans.FlowMatching(), **options)
 

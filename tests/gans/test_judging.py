@@ -65,6 +65,7 @@ def test_noise_is_far_from_real_images_and_real_images_are_near(classifier):
     assert real["precision"] > 0.7 and noise["precision"] < 0.1
     assert real["recall"] > 0.7 and one["recall"] < 0.2
     assert one["variety"] == pytest.approx(0, abs=1e-6)
+    assert one["missing"] == pytest.approx(1 - 1 / 3, abs=0.34) and 0 <= real["missing"] <= 1
     assert set(table["images"]) == {45}
 
 
@@ -80,6 +81,8 @@ def test_intervals_are_over_trainings_and_missing_where_there_is_one(classifier)
     row, single = table.loc[("two", "frechet")], table.loc[("one", "frechet")]
     assert row["low"] < row["value"] < row["high"] and row["trainings"] == 2
     assert np.isnan(single["low"]) and single["trainings"] == 1
+    share = table.loc[("two", "recall")]
+    assert 0 <= share["low"] <= share["value"] <= share["high"] <= 1
 
 
 def test_agreement_is_of_the_classes_asked_for(classifier):

@@ -1,8 +1,10 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from tiny_sets import squares
 
-from helpers import gans
+from helpers import classifiers, gans, training
 from helpers.backend import keras
 from helpers.datasets import Splits
 
@@ -74,18 +76,62 @@ def test_samples_are_of_the_first_training():
     np.testing.assert_array_equal(found["a"], gans.generate(game, labels, seed=0))
 
 
-def test_imitated_splits_have_their_own_digest_and_the_labels_of_the_real_images():
+@pytest.fixture
+def splits():
     part = squares(12, 0)
-    splits = Splits(part, part, part, "squares", "digest", ())
-    game = gans.Start("residual", 16, 3, 3, width=4)()
-    whole, half = gans.imitated(splits, game, seed=0), gans.imitated(splits, game, seed=0, share=0.5)
-    np.testing.assert_array_equal(whole.train.labels, part.labels)
-    changed = (
-        (whole.train.images != part.images).any((1, 2, 3)),
-        (half.train.images != part.images).any((1, 2, 3)),
-    )
-    assert changed[0].sum() == 12 and changed[1].sum() == 6
-    np.testing.assert_array_equal(whole.test.images, part.images)
+    return Splits(part, part, part, "squares", "digest", ())
+
+
+@pytest.fixture
+def game():
+    keras.utils.set_random_seed(0)
+    return gans.Start("residual", 16, 3, 3, width=4)()
+
+
+def test_imitated_splits_have_their_own_digest_and_the_labels_of_the_real_images(splits, game):
+    made = gans.imitated(splits, game, seed=0)
+    np.testing.assert_array_equal(made.train.labels, splits.train.labels)
+    assert (made.train.images != splits.train.images).any((1, 2, 3)).all()
+    np.testing.assert_array_equal(made.test.images, splits.test.images)
+    both = gans.imitated(splits, game, seed=0, beside=squares(5, 1))
+    assert len(both.train) == 17 and len(both.train.groups) == len(both.train.sizes) == 17
+    np.testing.assert_array_equal(both.train.images[:5], squares(5, 1).images)
+    np.testing.assert_array_equal(both.train.images[5:], made.train.images)
     game.average.weights[0].assign(game.average.weights[0] + 1)
-    digests = {splits.digest, whole.digest, half.digest, gans.imitated(splits, game, seed=0).digest}
+    digests = {splits.digest, made.digest, both.digest, gans.imitated(splits, game, seed=0).digest}
     assert len(digests) == 4
+
+
+def test_a_walk_begins_and_ends_where_it_should_and_stays_at_its_distance(splits):
+    class Norms:
+        """The norm of the latent and the share of the first class, as grey levels."""
+
+        conditional, latent_shape, name = True, (4,), "norms"
+
+        def __call__(self, inputs):
+            latents, shares = inputs
+            return np.stack([np.linalg.norm(latents, axis=1), 100 * shares[:, 0]], 1)[:, None, None]
+
+    ends, shares = np.array([[10.0, 0, 0, 0], [0, 20.0, 0, 0]]), np.eye(3)[:2]
+    found = gans.walk(Norms(), ends, shares, steps=5)[:, 0, 0]
+    np.testing.assert_array_equal(found[:, 0], [10, 12, 15, 18, 20])
+    np.testing.assert_array_equal(found[:, 1], [100, 75, 50, 25, 0])
+
+
+def test_a_classifier_learns_from_perfect_imitations_what_it_learns_from_real_images(tmp_path, monkeypatch):
+    train, test = squares(96, 0), squares(48, 1)
+    splits = Splits(train, test, test, "squares", "digest", ())
+    monkeypatch.setattr(gans.learning, "generate", lambda source, labels, seed: source.images)
+    monkeypatch.setattr(training.fitting, "CACHE", tmp_path)
+
+    class Copies:
+        images = train.images
+
+        def digest(self):
+            return "copies"
+
+    recipe = training.Recipe(epochs=4, batch_size=16, augmentation="none")
+    build = partial(classifiers.cnn_baseline, 16, 3)
+    found = gans.trained_on({"copies": [Copies(), Copies()]}, build, recipe, splits, seeds=[0, 1])
+    right = [(classifiers.predictions(model, test.images) == test.labels).mean() for model in found["copies"]]
+    assert len(right) == 2 and min(right) > 0.9
