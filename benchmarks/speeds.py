@@ -276,12 +276,12 @@ def _passes(game: gans.Game, real: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         fake = game.generator(inputs, training=True)
         with outer.stop_recording(), tf.GradientTape() as inner:
             seen = [
-                game.judged(images, labels, training=True)[0] for images in (real, tf.stop_gradient(fake))
+                game.scored(images, labels, training=True)[0] for images in (real, tf.stop_gradient(fake))
             ]
             loss = tf.reduce_mean(seen[1] - seen[0])
         with outer.stop_recording():
             moved = inner.gradient(loss, game.discriminator.trainable_variables)
-        made = -tf.reduce_mean(game.judged(fake, labels, training=True)[0])
+        made = -tf.reduce_mean(game.scored(fake, labels, training=True)[0])
     moved += outer.gradient(made, game.generator.trainable_variables)
     return tf.add_n([tf.reduce_sum(gradient) for gradient in moved if gradient is not None])
 

@@ -15,7 +15,7 @@ from helpers.gans.networks import WIDTH
 
 layers = keras.layers
 STEPS = 8  # from noise to image, each by two evaluations
-MOMENTS = 16  # sines and cosines that say how far it is
+MOMENTS = 16  # sines that say how far it is, each with a learned rate and phase
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Flow:
         return self.model([images, tf.fill((tf.shape(images)[0], 1), time), shares], training=False)
 
 
-class FlowMatching(training.OneOptimizer):
+class FlowMatching:
     """Images on their way from noise, the time and the class, to their velocity; by a `FlowRecipe`."""
 
     def batches(

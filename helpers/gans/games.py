@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from helpers import classifiers
 from helpers.backend import keras, tf
-from helpers.gans.losses import OBJECTIVES, slope_penalty, squared_gradient
+from helpers.gans.losses import OBJECTIVES, gradient_penalty, squared_gradient
 from helpers.gans.networks import Players
 from helpers.gans.recipes import Recipe
 from helpers.training import FusedAdam
 
-RESULTS = ("loss", "discriminator_loss", "generator_loss", "real_right", "fake_right")
+RESULTS = ("loss", "discriminator_loss", "generator_loss", "real_right", "fake_right", "pairs_right")
 WARMUP = 10  # of the averaged weights: after t steps they reach back over t / WARMUP steps at most
 
 
@@ -17,8 +17,8 @@ WARMUP = 10  # of the averaged weights: after t steps they reach back over t / W
 class Game(keras.Model):
     """Generator against discriminator. Called, it makes images by the generator's averaged weights.
 
-    A step is a turn of the discriminator, then one of the generator, which is judged anew; both turns share
-    the generated images.
+    A step is a turn of the discriminator, then one of the generator, which is judged anew. Both turns share
+    the generated images, but for `two_steps`.
     """
 
     def __init__(self, generator: keras.Model, discriminator: keras.Model, **options: object):
@@ -55,12 +55,18 @@ class Game(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """Means over an epoch: of both losses and their sum, and of how often the discriminator is right."""
+        """Means over an epoch: of both losses and their sum, and of how often the discriminator is right.
+
+        In pairs_right it is where a real image has a larger logit than a generated one; in real_right and
+        fake_right by the objective's threshold, and where that has none, they are the same as pairs_right.
+        """
         return list(self.means.values())
 
     def compile(self, recipe: Mapping[str, object], **options: object) -> None:
         """recipe: of `Recipe`, as a mapping; options: as of `keras.Model.compile`."""
         self.recipe = Recipe(**recipe)
+        if self.recipe.two_steps and len(self.discriminator.outputs) > 1:
+            raise ValueError(f"two_steps are not for {self.name}, whose discriminator names classes")
         betas = {"beta_1": self.recipe.beta_1, "beta_2": self.recipe.beta_2}
         rate = self.recipe.learning_rate
         super().compile(optimizer=FusedAdam(rate, **betas), **options)  # the generator's
@@ -106,18 +112,23 @@ class Game(keras.Model):
         with tf.GradientTape() as tape:
             fake = self.generator(self._drawn(labels, keys[0]), training=True)
             with tape.stop_recording():
-                judged = self._discriminator_turn(real, tf.stop_gradient(fake), labels, keys)
+                seen = (
+                    self.generator(self._drawn(labels, keys[3]), training=True)
+                    if self.recipe.two_steps
+                    else fake
+                )
+                judged = self._discriminator_turn(real, tf.stop_gradient(seen), labels, keys)
             loss = self._generator_loss(real, fake, labels, keys)
         self._move(self.optimizer, tape, loss, self._moved_by_generator())
         self._average()
         return self._results(*judged, loss)
 
     def test_step(self, data: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The same losses of other images, without a penalty; nothing moves."""
+        """The same losses of other images and of those that `call` makes, without penalty; nothing moves."""
         images, labels, key = data
         real, keys = tf.cast(images, tf.float32), tf.random.split(key, 4)
-        fake = self.generator(self._drawn(labels, keys[0]), training=False)
-        judged = self.judged(real, labels), self.judged(fake, labels)
+        fake = self(self._drawn(labels, keys[0]))
+        judged = self.scored(real, labels), self.scored(fake, labels)
         losses = OBJECTIVES[self.recipe.objective]
         discriminator = tf.reduce_mean(losses.discriminator(judged[0][0], judged[1][0]) + _named(judged))
         generator = tf.reduce_mean(losses.generator(judged[0][0], judged[1][0]) + _named(judged[1:]))
@@ -128,7 +139,7 @@ class Game(keras.Model):
         latents = tf.random.stateless_normal((tf.shape(labels)[0], *self.latent_shape), key)
         return [latents, self.shares(labels)] if self.conditional else latents
 
-    def judged(self, images: tf.Tensor, labels: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+    def scored(self, images: tf.Tensor, labels: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
         """Logits (N, 1), and the cross-entropy of the classes (N, 1) where it names them, else zeros."""
         told = len(self.discriminator.inputs) == 2
         found = self.discriminator([images, self.shares(labels)] if told else images, training=training)
@@ -143,10 +154,10 @@ class Game(keras.Model):
         """Its loss, and the logits before it moved."""
         seen = [self.recipe.augmented(real, keys[1]), self.recipe.augmented(fake, keys[2])]
         losses, moved = OBJECTIVES[self.recipe.objective], self.discriminator.trainable_variables
-        if self.recipe.separate:
+        if self.recipe.two_steps:
             return self._two_turns(*seen, labels)
         with tf.GradientTape() as tape:
-            judged = [self.judged(images, labels, training=True) for images in seen]
+            judged = [self.scored(images, labels, training=True) for images in seen]
             loss = tf.reduce_mean(losses.discriminator(judged[0][0], judged[1][0]) + _named(judged))
             total = loss + self._penalty(*seen, labels, keys[3])
         self._move(self.discriminator_optimizer, tape, total, moved)
@@ -157,48 +168,48 @@ class Game(keras.Model):
         found, total = [], 0.0
         for images, sign in ((real, -1.0), (fake, 1.0)):
             with tf.GradientTape() as tape:
-                logits, _ = self.judged(images, labels, training=True)
+                logits, _ = self.scored(images, labels, training=True)
                 loss = tf.reduce_mean(tf.nn.softplus(sign * logits))
             self._move(self.discriminator_optimizer, tape, loss, self.discriminator.trainable_variables)
             found, total = [*found, logits], total + loss
-        return [total, *found]
+        return [total / 2, *found]
 
     def _penalty(self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
         """What the recipe asks for the discriminator's slopes, in every so many steps."""
         recipe = self.recipe
-        if not (recipe.r1 or recipe.r2 or recipe.slope):
+        if not (recipe.r1 or recipe.r2 or recipe.gradient_penalty):
             return tf.zeros(())
-        due = self.optimizer.iterations.value % recipe.every == 0
+        due = self.optimizer.iterations.value % recipe.penalty_every == 0
         return tf.cond(
-            due, lambda: recipe.every * self._slopes(real, fake, labels, key), lambda: tf.zeros(())
+            due, lambda: recipe.penalty_every * self._slopes(real, fake, labels, key), lambda: tf.zeros(())
         )
 
     def _slopes(self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
         def score(images: tf.Tensor) -> tf.Tensor:
-            return self.judged(images, labels, training=True)[0]
+            return self.scored(images, labels, training=True)[0]
 
         recipe, total = self.recipe, 0.0
         for weight, images in ((recipe.r1, real), (recipe.r2, fake)):
             if weight:
                 total += weight / 2 * tf.reduce_mean(squared_gradient(score, images))
-        if recipe.slope:
+        if recipe.gradient_penalty:
             share = tf.random.stateless_uniform((tf.shape(real)[0], 1, 1, 1), key)
-            total += recipe.slope * tf.reduce_mean(slope_penalty(score, real, fake, share))
+            total += recipe.gradient_penalty * tf.reduce_mean(gradient_penalty(score, real, fake, share))
         return total
 
     def _generator_loss(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, keys: tf.Tensor
     ) -> tf.Tensor:
         losses = OBJECTIVES[self.recipe.objective]
-        judged = self.judged(self.recipe.augmented(fake, keys[2]), labels, training=True)
+        judged = self.scored(self.recipe.augmented(fake, keys[2]), labels, training=True)
         paired = judged[0]  # what a loss that does not ask for the real logits is given
         if losses.paired:
-            paired = self.judged(self.recipe.augmented(real, keys[1]), labels, training=True)[0]
+            paired = self.scored(self.recipe.augmented(real, keys[1]), labels, training=True)[0]
         return tf.reduce_mean(losses.generator(paired, judged[0]) + judged[1])
 
     def _moved_by_generator(self) -> list[keras.Variable]:
-        yielding = self.discriminator.trainable_variables if self.recipe.yielding else []
-        return [*self.generator.trainable_variables, *yielding]
+        both = self.discriminator.trainable_variables if self.recipe.moves_both else []
+        return [*self.generator.trainable_variables, *both]
 
     def _move(
         self, optimizer: keras.optimizers.Optimizer, tape: tf.GradientTape, loss: tf.Tensor, moved: list
@@ -209,7 +220,7 @@ class Game(keras.Model):
     def _average(self) -> None:
         """One step of the averaged weights (Yazıcı et al. 2019), which reach back less far at the start."""
         done = tf.cast(self.optimizer.iterations, tf.float32)
-        kept = tf.minimum(self.recipe.average, (1 + done) / (WARMUP + done))
+        kept = tf.minimum(self.recipe.ema_decay, (1 + done) / (WARMUP + done))
         for slow, fast in zip(self.average.weights, self.generator.weights, strict=True):
             if slow.dtype == "float32":
                 slow.assign(kept * slow.value + (1 - kept) * fast.value)
@@ -217,8 +228,10 @@ class Game(keras.Model):
     def _results(
         self, discriminator: tf.Tensor, real: tf.Tensor, fake: tf.Tensor, generator: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        right = [tf.reduce_mean(tf.cast(found, tf.float32)) for found in (real > 0, fake < 0)]
-        values = [discriminator + generator, discriminator, generator, *right]
+        threshold, pairs = OBJECTIVES[self.recipe.objective].threshold, real > fake
+        right = [pairs] * 3 if threshold is None else [real > threshold, fake <= threshold, pairs]
+        shares = [tf.reduce_mean(tf.cast(found, tf.float32)) for found in right]
+        values = [discriminator + generator, discriminator, generator, *shares]
         for mean, value in zip(self.means.values(), values, strict=True):
             mean.update_state(value)
         return {name: mean.result() for name, mean in self.means.items()}

@@ -123,6 +123,17 @@ def decode(source: Source, latents: np.ndarray, labels: np.ndarray | None = None
 
     labels: ints (N,), or shares (N, K) of the K classes, where the source has classes, else ValueError.
     """
+    return np.rint(np.clip(_made(source, latents, labels), 0, 255)).astype(np.uint8)
+
+
+def scores(game: Game, test: ImageSet, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The discriminator's logits of images (N,), and of as many generated ones, before they are rounded."""
+    shape = (len(test), *game.latent_shape)
+    made = _made(game, np.random.default_rng(seed).standard_normal(shape, np.float32), test.labels)
+    return _logits(game, test.images, test.labels), _logits(game, made, test.labels)
+
+
+def _made(source: Source, latents: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
     if labels is None and source.conditional:
         raise ValueError(f"{source.name} has classes: labels are needed")
     made = []
@@ -133,20 +144,14 @@ def decode(source: Source, latents: np.ndarray, labels: np.ndarray | None = None
             chosen = np.asarray(labels[part])
             shares = source.shares(chosen) if chosen.ndim == 1 else tf.constant(chosen, tf.float32)
             inputs = [inputs, shares]
-        made.append(np.rint(np.clip(source(inputs), 0, 255)).astype(np.uint8))
+        made.append(np.asarray(source(inputs)))
     return np.concatenate(made)
 
 
-def judged(game: Game, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The discriminator's logits (N,) of images (N, H, W, C), which are of classes labels (N,)."""
-    found = [
-        game.judged(
-            tf.constant(images[start : start + BATCH], tf.float32),
-            tf.constant(labels[start : start + BATCH], tf.int32),
-        )[0]
-        for start in range(0, len(images), BATCH)
-    ]
-    return np.concatenate(found)[:, 0]
+def _logits(game: Game, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    parts = [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
+    typed = (tf.constant(images, tf.float32), tf.constant(labels, tf.int32))
+    return np.concatenate([game.scored(*(values[part] for values in typed))[0] for part in parts])[:, 0]
 
 
 def walk(
@@ -166,17 +171,18 @@ def walk(
     return decode(source, between.reshape(steps, *source.latent_shape), mixed)
 
 
-def imitated(splits: Splits, source: Source, *, seed: int, beside: ImageSet | None = None) -> Splits:
+def imitated(splits: Splits, source: Source, *, seed: int, beside: Splits | None = None) -> Splits:
     """The splits with generated training images, of the labels that the real ones have.
 
-    beside: real images that stand before them.
+    beside: splits whose real training images stand before them.
     """
     train = replace(splits.train, images=generate(source, splits.train.labels, seed=seed))
     if beside is not None:
         arrays = ("images", "labels", "groups", "sizes")
-        both = {name: np.concatenate([getattr(beside, name), getattr(train, name)]) for name in arrays}
+        both = {name: np.concatenate([getattr(beside.train, name), getattr(train, name)]) for name in arrays}
         train = replace(train, **both)
-    digest = outputs.named(splits.digest, source.digest(), seed, 0 if beside is None else len(beside))
+    code = outputs.rests_on(decode, Flow, Game)
+    digest = outputs.named(splits.digest, source.digest(), code, seed, beside and beside.digest)
     return replace(splits, train=train, digest=digest)
 
 
@@ -187,12 +193,13 @@ def trained_on(
     splits: Splits,
     *,
     seeds: Sequence[int],
-    beside: ImageSet | None = None,
+    beside: Splits | None = None,
 ) -> dict[str, list[keras.Model]]:
     """Classifiers that have seen what each training of a source makes instead of the real training images.
 
     Shmelkov et al. (2018) call the accuracy of such a classifier GAN-train. build, recipe: of `training.fit`;
-    seeds: as many as trainings of a source; beside: real images that they see too.
+    seeds: as many as trainings of a source; beside: splits whose real
+    training images they see too.
     """
     return {
         name: [

@@ -18,21 +18,28 @@ class Objective(NamedTuple):
     discriminator: Loss
     generator: Loss
     paired: bool = False  # whether the generator's depends on the real logits too
+    threshold: float | None = None  # logit above which an image counts as real; None: only differences count
 
 
-# Minimax is that of Goodfellow et al. (2014) with the generator's loss that does not saturate, which the code
-# of both papers minimises. Least squares: Mao et al. (2017), equation 9. Wasserstein: Arjovsky et al. (2017).
-# Hinge: Lim and Ye (2017). Relativistic: Jolicoeur-Martineau (2019), in pairs, as in Huang et al. (2024).
+# Minimax is that of Goodfellow et al. (2014), the discriminator's as the mean of two cross-entropies, and the
+# generator's loss that does not saturate: Bagrodia's, and what Mehrotra and Dalal's sigmoid suggests. Least
+# squares: Mao et al. (2017), equation 9. Wasserstein: Arjovsky et al. (2017). Hinge: Lim and Ye (2017).
+# Relativistic: Jolicoeur-Martineau (2019), in pairs, as in Huang et al. (2024).
 OBJECTIVES = {
     "minimax": Objective(
-        lambda real, fake: ops.softplus(-real) + ops.softplus(fake), lambda real, fake: ops.softplus(-fake)
+        lambda real, fake: (ops.softplus(-real) + ops.softplus(fake)) / 2,
+        lambda real, fake: ops.softplus(-fake),
+        threshold=0.0,
     ),
     "least_squares": Objective(
         lambda real, fake: (ops.square(real - 1) + ops.square(fake)) / 2,
         lambda real, fake: ops.square(fake - 1) / 2,
+        threshold=0.5,
     ),
     "wasserstein": Objective(lambda real, fake: fake - real, lambda real, fake: -fake),
-    "hinge": Objective(lambda real, fake: ops.relu(1 - real) + ops.relu(1 + fake), lambda real, fake: -fake),
+    "hinge": Objective(
+        lambda real, fake: ops.relu(1 - real) + ops.relu(1 + fake), lambda real, fake: -fake, threshold=0.0
+    ),
     "relativistic": Objective(
         lambda real, fake: ops.softplus(fake - real),
         lambda real, fake: ops.softplus(real - fake),
@@ -53,7 +60,7 @@ def squared_gradient(score: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor)
     return tf.reduce_sum(tf.square(127.5 * tape.gradient(scores, images)), (1, 2, 3))
 
 
-def slope_penalty(
+def gradient_penalty(
     score: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, fake: tf.Tensor, share: tf.Tensor
 ) -> tf.Tensor:
     """Squared distance of a gradient's norm from 1, between pairs of real and generated images, (N,).

@@ -2,8 +2,8 @@
 
 A generator makes images (N, H, W, C) in grey levels, in [0, 255] but for `dense`, of latents (N, D), and
 of the shares (N, K) of K classes where it has some: one and zeros, or a mixture. A discriminator takes such
-images, and the shares, and returns logits (N, 1): above 0 it takes an image for a real one. With `auxiliary`,
-logits (N, K) of the classes come with them.
+images, and the shares, and returns logits (N, 1), larger for what it takes for real. With `auxiliary`, logits
+(N, K) of the classes come with them.
 """
 
 from collections.abc import Callable

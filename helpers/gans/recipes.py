@@ -17,26 +17,28 @@ class Recipe:
     beta_1: float = 0.0
     beta_2: float = 0.99
     objective: str = "relativistic"  # a key of losses.OBJECTIVES
-    r1: float = 0.1  # weight of the squared gradient at real images, of them in [-1, 1]
+    r1: float = 0.1  # gamma: half of it weighs the squared gradient at real images, of them in [-1, 1]
     r2: float = 0.1  # the same at generated images
-    every: int = 4  # steps from one penalty to the next, which then weighs as much more (Karras et al. 2020)
-    slope: float = 0.0  # weight of the penalty of Wasserstein GANs, 10 there
+    penalty_every: int = (
+        4  # steps from one penalty to the next, which then weighs as much more (Karras et al. 2020)
+    )
+    gradient_penalty: float = 0.0  # weight of the penalty of Wasserstein GANs, 10 there
     shift: float = 0.125  # augmentation: share of the side by which images are moved at most
-    light: float = 0.2  # augmentation: share of 127.5 grey levels by which they are brightened at most
-    average: float = 0.998  # decay of the generator's averaged weights; 0: they are the last ones
-    separate: bool = False  # the discriminator moves after real images, and once more after generated ones
-    yielding: bool = False  # the discriminator moves in the generator's turn too, to please it
+    brightness: float = 0.2  # augmentation: share of 127.5 grey levels by which they are brightened at most
+    ema_decay: float = 0.998  # decay of the generator's averaged weights; 0: they are the last ones
+    two_steps: bool = False  # the discriminator moves after real images, and once more after generated ones
+    moves_both: bool = False  # in its turn the generator moves the discriminator too, to be called real
 
     def __post_init__(self) -> None:
         """Refuse unknown choices, what does not go together and numbers out of range by name."""
         if self.objective not in OBJECTIVES:
             known = ", ".join(OBJECTIVES)
             raise ValueError(f"unknown objective {self.objective!r}: choose one of {known}")
-        for name in ("epochs", "batch_size", "every"):
+        for name in ("epochs", "batch_size", "penalty_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        if self.separate and (self.objective != "minimax" or self.r1 or self.r2 or self.slope):
-            raise ValueError("separate turns are for the objective minimax without r1, r2 and slope")
+        if self.two_steps and (self.objective != "minimax" or self.r1 or self.r2 or self.gradient_penalty):
+            raise ValueError("separate turns are for the objective minimax without penalties")
 
     @property
     def precision(self) -> str:
@@ -54,8 +56,10 @@ class Recipe:
         """
         count, height, width = tf.unstack(tf.shape(images)[:3])
         of_light, of_shift = tf.unstack(tf.random.split(key, 2))
-        if self.light:
-            amounts = tf.random.stateless_uniform((count, 1, 1, 1), of_light, -self.light, self.light)
+        if self.brightness:
+            amounts = tf.random.stateless_uniform(
+                (count, 1, 1, 1), of_light, -self.brightness, self.brightness
+            )
             images = images + 127.5 * amounts
         if self.shift:
             most = tf.cast(tf.round(self.shift * tf.cast(height, tf.float32)), tf.int32)
@@ -67,11 +71,11 @@ class Recipe:
         return images
 
 
-_PLAIN = {"objective": "minimax", "r1": 0.0, "r2": 0.0, "shift": 0.0, "light": 0.0, "average": 0.0}
+_PLAIN = {"objective": "minimax", "r1": 0.0, "r2": 0.0, "shift": 0.0, "brightness": 0.0, "ema_decay": 0.0}
 RECIPES = {
     "ours": Recipe(),
-    # Image-to-image translation using GANs, as its code is printed.
-    "bagrodia": Recipe(50, 128, 0.0002, None, 0.5, 0.999, **_PLAIN, separate=True, yielding=True),
-    # Understanding classification failure, section 4.3: batches of 30, 20 to 200 epochs.
+    # Image-to-image translation using GANs, as its code is printed; there batches come in one order.
+    "bagrodia": Recipe(50, 128, 0.0002, None, 0.5, 0.999, **_PLAIN, two_steps=True, moves_both=True),
+    # Understanding classification failure, section 4.3: 20 to 200 epochs. The loss is not printed.
     "mehrotra": Recipe(200, 30, 0.0002, None, 0.5, 0.999, **_PLAIN),
 }

@@ -77,7 +77,8 @@ def intervals(
     axis.set_yticks(range(len(rows)), rows)
     axis.invert_yaxis()
     axis.set(xlabel=xlabel, title=title)
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    if len(hues) > 1 or published is not None:
+        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -197,13 +198,16 @@ def training_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
 def game_curves(histories: Mapping[str, pd.DataFrame], title: str) -> Figure:
     """Losses of both players against epochs, and how often the discriminator is right, a row a game.
 
-    histories: name -> DataFrame as in `training.Trained`, of a `gans.Game`. As Figure 15.
+    histories: name -> DataFrame as in `training.Trained`, of a `gans.Game`. As Figure 15. Where both kinds of
+    images are right equally often, it is pairs of them that are ordered.
     """
     shape = {"squeeze": False, "layout": "constrained", "sharex": "row"}
     figure, axes = plt.subplots(len(histories), 2, figsize=(11, 2.8 * len(histories) + 0.6), **shape)
-    kinds = {"loss": ("generator_loss", "discriminator_loss"), "right (%)": ("real_right", "fake_right")}
-    names = {"real_right": "real images", "fake_right": "generated images"}
+    names = {"real_right": "real images", "fake_right": "generated images", "pairs_right": "pairs of both"}
     for row, (name, history) in zip(axes, histories.items(), strict=True):
+        alike = history["real_right"].equals(history["fake_right"])
+        right = ("pairs_right",) if alike else ("real_right", "fake_right")
+        kinds = {"loss": ("generator_loss", "discriminator_loss"), "right (%)": right}
         for axis, (ylabel, columns) in zip(row, kinds.items(), strict=True):
             factor = 100 if "%" in ylabel else 1
             for column in columns:

@@ -53,7 +53,7 @@ def recipe_named(name: str = "ours", **options: object) -> Recipe:
     return replace(RECIPES[name], **options)
 
 
-class Restoration(training.OneOptimizer):
+class Restoration:
     """Degraded images to clean ones without their border, by a `Recipe`."""
 
     def __init__(self, border: int):

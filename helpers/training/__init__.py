@@ -14,12 +14,12 @@ from helpers.training.keeping import Trained
 from helpers.training.optimizers import FusedAdam
 from helpers.training.recipes import NEAREST, PAPER, SCHEDULES, Recipe
 from helpers.training.starts import Copy, Pretrained, start_by
-from helpers.training.tasks import Classification, OneOptimizer, Task, cosine
+from helpers.training.tasks import Classification, Task, cosine
 from helpers.training.transfer import Unfrozen, features, fit_few, fit_outputs
 
 __all__ = [
     *("NEAREST", "PAPER", "SCHEDULES", "Build", "Classification", "Copy", "FusedAdam"),
-    *("OneOptimizer", "Pretrained", "Recipe", "Task", "Trained", "Trainings", "Unfrozen", "augmentation"),
+    *("Pretrained", "Recipe", "Task", "Trained", "Trainings", "Unfrozen", "augmentation"),
     *("batches", "cosine", "drawn", "features", "fit", "fit_all", "fit_few", "fit_outputs"),
     *("seed_everything", "shuffled", "start_by", "untuned"),
 ]

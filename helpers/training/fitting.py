@@ -170,17 +170,29 @@ def _ready(model: keras.Model, task: Task, recipe: Recipe, steps: int, alike: li
     To trace and compile a training takes up to eight seconds, as long as a short one itself.
     """
     fresh = _compiled(model, task, recipe, steps)
-    optimizers = task.optimizers(fresh)
+    optimizers = getattr(task, "optimizers", _only_optimizer)(fresh)
     structure = classifiers.structure(fresh), [weight.trainable for weight in fresh.weights]
     if _last.get("alike") != alike or _last["structure"] != structure:
         _last.update(alike=alike, structure=structure, model=fresh, optimizers=optimizers)
         return fresh
     used = _last["model"]
-    pairs = [(used, fresh), *zip(_last["optimizers"], optimizers, strict=True)]
-    for old, new in pairs:
+    for old, new in ((used, fresh), *zip(_last["optimizers"], optimizers, strict=True)):
         for variable, wanted in zip(old.variables, new.variables, strict=True):
             variable.assign(wanted)
     return used
+
+
+def _only_optimizer(model: keras.Model) -> list[keras.optimizers.Optimizer]:
+    """The optimizer of a model that has one, its variables and those of the metrics in place.
+
+    Without the latter, TensorFlow traces the first training step twice. Targets have the shape of the
+    answers; from it, Keras sees what "accuracy" means.
+    """
+    model.optimizer.build(model.trainable_variables)
+    answers = keras.ops.zeros([side or 1 for side in model.output_shape])
+    model.compute_metrics(None, answers, answers)
+    model.reset_metrics()
+    return [model.optimizer]
 
 
 def _compiled(model: keras.Model, task: Task, recipe: Recipe, steps: int) -> keras.Model:

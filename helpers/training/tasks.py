@@ -11,7 +11,11 @@ from helpers.training.recipes import Recipe
 
 
 class Task(Protocol):
-    """What `training.fit` asks of a task; a recipe has at least epochs, batch_size and precision."""
+    """What `training.fit` asks of a task; a recipe has at least epochs, batch_size and precision.
+
+    One whose models have several optimizers has a method `optimizers` too: of a compiled model, those, with
+    their variables in place.
+    """
 
     def batches(self, train: ImageSet, recipe: object, *, seed: int, first_epoch: int) -> tf.data.Dataset:
         """Training batches of inputs and targets, epoch after epoch; see `training.drawn`."""
@@ -20,30 +24,13 @@ class Task(Protocol):
         """The same inputs and targets after every epoch."""
 
     def compiled_with(self, recipe: object, steps: int) -> dict[str, object]:
-        """Loss, optimizer and metrics, as the model's `compile` takes them; steps: of an epoch."""
+        """Loss, optimizer and metrics, as `keras.Model.compile` takes them; steps: of an epoch."""
 
     def alike(self, recipe: object) -> object:
         """What of a recipe a compiled training depends on."""
 
-    def optimizers(self, model: keras.Model) -> list[keras.optimizers.Optimizer]:
-        """Those of a compiled model, with their variables in place."""
 
-
-class OneOptimizer:
-    """A task of which all weights are moved by one optimizer."""
-
-    def optimizers(self, model: keras.Model) -> list[keras.optimizers.Optimizer]:
-        """That of a compiled model, its variables and those of the metrics in place."""
-        model.optimizer.build(model.trainable_variables)
-        # Else TensorFlow traces the first step twice. Targets have the shape of the answers; from it, Keras
-        # sees what "accuracy" means.
-        answers = keras.ops.zeros([side or 1 for side in model.output_shape])
-        model.compute_metrics(None, answers, answers)
-        model.reset_metrics()
-        return [model.optimizer]
-
-
-class Classification(OneOptimizer):
+class Classification:
     """Images to the logits of their classes, by a `Recipe`."""
 
     batches = staticmethod(batches)

@@ -10,7 +10,7 @@ from helpers.training import fitting
 
 TRAIN, VALIDATION = squares(64, 0), squares(32, 1)
 OURS = gans.Recipe(epochs=3, batch_size=32)
-PLAIN = replace(OURS, objective="minimax", r1=0.0, r2=0.0, shift=0.0, light=0.0, average=0.0)
+PLAIN = replace(OURS, objective="minimax", r1=0.0, r2=0.0, shift=0.0, brightness=0.0, ema_decay=0.0)
 RESIDUAL, DENSE = gans.Start("residual", 16, 3, classes=3), gans.Start("dense", 16)
 
 
@@ -58,7 +58,8 @@ def test_the_history_has_both_losses_and_how_often_the_discriminator_is_right(tr
     assert set(gans.games.RESULTS) < set(history)
     total = history["discriminator_loss"] + history["generator_loss"]
     np.testing.assert_allclose(history["loss"], total, rtol=1e-4)
-    assert history["real_right"].between(0, 1).all() and history["val_fake_right"].between(0, 1).all()
+    assert history["pairs_right"].between(0, 1).all()
+    np.testing.assert_array_equal(history["real_right"], history["pairs_right"])  # it has no threshold
 
 
 def test_a_killed_game_goes_on_to_the_same_weights(trained, tmp_path, monkeypatch):
@@ -89,7 +90,7 @@ def test_the_second_training_of_a_kind_is_compiled_already_and_has_its_own_numbe
 
 def test_averaged_weights_lie_between_the_first_and_the_last(trained, tmp_path):
     game = trained.model
-    last = fit(tmp_path, recipe=replace(OURS, average=0.0)).model
+    last = fit(tmp_path, recipe=replace(OURS, ema_decay=0.0)).model
     gaps = [
         [np.abs(slow - fast).max() for slow, fast in zip(*found, strict=True)]
         for found in ((each.average.get_weights(), each.generator.get_weights()) for each in (game, last))
@@ -97,22 +98,22 @@ def test_averaged_weights_lie_between_the_first_and_the_last(trained, tmp_path):
     assert min(gaps[0]) > 0 and max(gaps[1]) == 0
 
 
-@pytest.mark.parametrize("yielding", [False, True])
-def test_only_a_yielding_discriminator_moves_in_the_generators_turn(yielding):
+@pytest.mark.parametrize("moves_both", [False, True])
+def test_the_generators_turn_moves_the_discriminator_where_the_recipe_says_so(moves_both):
     """Adam's first step is the rate in each weight; a second, to please the generator, undoes much of it."""
     rate = 0.01
-    recipe = replace(PLAIN, learning_rate=rate, beta_1=0.5, beta_2=0.999, yielding=yielding)
+    recipe = replace(PLAIN, learning_rate=rate, beta_1=0.5, beta_2=0.999, moves_both=moves_both)
     game, before = stepped(DENSE, recipe)
     kernels = [weight for weight in game.discriminator.weights if len(weight.shape) == 2]
     places = [next(k for k, each in enumerate(game.weights) if each is kernel) for kernel in kernels]
     steps = np.abs(np.asarray(game.weights[places[-1]]) - before[places[-1]])
     moved_by_rate = np.isclose(steps, rate, rtol=1e-2).mean()
-    assert (moved_by_rate < 0.5) == yielding
-    assert len(game.optimizer.variables) == 2 + 2 * (4 + 4 * yielding)
+    assert (moved_by_rate < 0.5) == moves_both
+    assert len(game.optimizer.variables) == 2 + 2 * (4 + 4 * moves_both)
 
 
 def test_separate_turns_are_two_steps_of_the_discriminator():
-    game, _ = stepped(DENSE, replace(PLAIN, separate=True))
+    game, _ = stepped(DENSE, replace(PLAIN, two_steps=True))
     assert int(game.discriminator_optimizer.iterations) == 2 * int(game.optimizer.iterations) == 2
 
 
@@ -123,14 +124,14 @@ def test_penalties_flatten_the_discriminator():
         with tf.GradientTape() as tape:
             images = tf.constant(TRAIN.images[:32], tf.float32)
             tape.watch(images)
-            logits, _ = game.judged(images, tf.constant(TRAIN.labels[:32], tf.int32))
+            logits, _ = game.scored(images, tf.constant(TRAIN.labels[:32], tf.int32))
         slopes.append(float(tf.norm(tape.gradient(logits, images))))
     assert slopes[1] < slopes[0]
 
 
 @pytest.mark.parametrize("objective", sorted(gans.OBJECTIVES))
 def test_every_objective_runs_with_every_penalty(objective):
-    recipe = replace(OURS, objective=objective, slope=1.0)
+    recipe = replace(OURS, objective=objective, gradient_penalty=1.0)
     game, before = stepped(RESIDUAL, recipe)
     assert all(np.isfinite(np.asarray(weight)).all() for weight in game.weights)
     assert any(np.abs(np.asarray(w) - b).max() > 0 for w, b in zip(game.weights, before, strict=True))
@@ -150,3 +151,14 @@ def test_losses_that_are_not_finite_stop_the_game_and_leave_the_last_checkpoint(
             gans.Start("perceptron", 16),
             replace(PLAIN, objective="wasserstein", learning_rate=1e20, epochs=4),
         )
+
+
+def test_two_steps_are_refused_where_classes_are_named():
+    game = gans.Start("auxiliary", 16, 3, 3)()
+    with pytest.raises(ValueError, match="two_steps are not for auxiliary"):
+        game.compile(replace(PLAIN, two_steps=True).as_dict())
+
+
+def test_a_discriminator_with_a_threshold_is_right_by_it(tmp_path):
+    history = fit(tmp_path, DENSE, replace(PLAIN, epochs=2)).history
+    assert (history["real_right"] != history["fake_right"]).any()

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -93,7 +94,10 @@ def test_imitated_splits_have_their_own_digest_and_the_labels_of_the_real_images
     np.testing.assert_array_equal(made.train.labels, splits.train.labels)
     assert (made.train.images != splits.train.images).any((1, 2, 3)).all()
     np.testing.assert_array_equal(made.test.images, splits.test.images)
-    both = gans.imitated(splits, game, seed=0, beside=squares(5, 1))
+    few = Splits(squares(5, 1), part := splits.test, part, "squares", "few", ())
+    both = gans.imitated(splits, game, seed=0, beside=few)
+    others = gans.imitated(splits, game, seed=0, beside=replace(few, digest="other"))
+    assert both.digest != others.digest
     assert len(both.train) == 17 and len(both.train.groups) == len(both.train.sizes) == 17
     np.testing.assert_array_equal(both.train.images[:5], squares(5, 1).images)
     np.testing.assert_array_equal(both.train.images[5:], made.train.images)
@@ -112,9 +116,9 @@ def test_a_walk_begins_and_ends_where_it_should_and_stays_at_its_distance(splits
             latents, shares = inputs
             return np.stack([np.linalg.norm(latents, axis=1), 100 * shares[:, 0]], 1)[:, None, None]
 
-    ends, shares = np.array([[10.0, 0, 0, 0], [0, 20.0, 0, 0]]), np.eye(3)[:2]
+    ends, shares = np.array([[10.0, 0, 0, 0], [0, 30.0, 0, 0]]), np.eye(3)[:2]
     found = gans.walk(Norms(), ends, shares, steps=5)[:, 0, 0]
-    np.testing.assert_array_equal(found[:, 0], [10, 12, 15, 18, 20])
+    np.testing.assert_array_equal(found[:, 0], [10, 15, 20, 25, 30])
     np.testing.assert_array_equal(found[:, 1], [100, 75, 50, 25, 0])
 
 
@@ -135,3 +139,15 @@ def test_a_classifier_learns_from_perfect_imitations_what_it_learns_from_real_im
     found = gans.trained_on({"copies": [Copies(), Copies()]}, build, recipe, splits, seeds=[0, 1])
     right = [(classifiers.predictions(model, test.images) == test.labels).mean() for model in found["copies"]]
     assert len(right) == 2 and min(right) > 0.9
+
+
+def test_a_discriminator_is_asked_about_images_as_they_come(splits):
+    keras.utils.set_random_seed(0)
+    game = gans.Start("dense", 16, 3)()
+    real, fake = gans.scores(game, splits.test, seed=0)
+    made = np.asarray(game(np.random.default_rng(0).standard_normal((12, 100), np.float32)))
+    assert made.min() < 0 and np.abs(made - np.rint(made)).max() > 0.1
+    np.testing.assert_allclose(fake, game.discriminator(made)[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(
+        real, game.discriminator(splits.test.images.astype(np.float32))[:, 0], rtol=1e-4
+    )

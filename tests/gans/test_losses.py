@@ -3,7 +3,7 @@ import pytest
 
 from helpers.backend import tf
 from helpers.gans import OBJECTIVES
-from helpers.gans.losses import slope_penalty, squared_gradient
+from helpers.gans.losses import gradient_penalty, squared_gradient
 
 REAL, FAKE = np.array([[2.0], [-1.0]], np.float32), np.array([[0.5], [3.0]], np.float32)
 
@@ -13,7 +13,7 @@ def log_sigmoid(values):
 
 
 EXPECTED = {
-    "minimax": (-log_sigmoid(REAL) - log_sigmoid(-FAKE), -log_sigmoid(FAKE)),
+    "minimax": (-(log_sigmoid(REAL) + log_sigmoid(-FAKE)) / 2, -log_sigmoid(FAKE)),
     "least_squares": (((REAL - 1) ** 2 + FAKE**2) / 2, (FAKE - 1) ** 2 / 2),
     "wasserstein": (FAKE - REAL, -FAKE),
     "hinge": (np.maximum(0, 1 - REAL) + np.maximum(0, 1 + FAKE), -FAKE),
@@ -57,7 +57,7 @@ def test_a_squared_gradient_is_of_images_in_plus_minus_one():
 def test_a_slope_of_one_costs_nothing():
     real, fake = tf.zeros((3, 2, 2, 1)), tf.ones((3, 2, 2, 1))
     share = tf.fill((3, 1, 1, 1), 0.5)
-    flat = slope_penalty(lambda images: linear(images) / (4 * 127.5), real, fake, share)
+    flat = gradient_penalty(lambda images: linear(images) / (4 * 127.5), real, fake, share)
     np.testing.assert_allclose(flat, 0, atol=1e-6)
-    steep = slope_penalty(lambda images: linear(images) / 127.5, real, fake, share)
+    steep = gradient_penalty(lambda images: linear(images) / 127.5, real, fake, share)
     np.testing.assert_allclose(steep, (4 - 1) ** 2, rtol=1e-5)

@@ -12,16 +12,16 @@ def test_the_papers_recipes_are_as_printed():
     assert (paper.learning_rate, paper.beta_1, paper.beta_2, paper.batch_size) == (0.0002, 0.5, 0.999, 30)
     paper = gans.RECIPES["bagrodia"]
     assert (paper.learning_rate, paper.beta_1, paper.epochs, paper.batch_size) == (0.0002, 0.5, 50, 128)
-    assert paper.separate and paper.yielding
+    assert paper.two_steps and paper.moves_both
 
 
 def test_without_augmentation_images_stay():
-    recipe = gans.Recipe(shift=0, light=0)
+    recipe = gans.Recipe(shift=0, brightness=0)
     np.testing.assert_array_equal(recipe.augmented(IMAGES, tf.constant([0, 1])), IMAGES)
 
 
 def test_light_is_one_number_an_image():
-    recipe = gans.Recipe(shift=0, light=0.2)
+    recipe = gans.Recipe(shift=0, brightness=0.2)
     change = np.asarray(recipe.augmented(IMAGES, tf.constant([0, 1])) - IMAGES)
     np.testing.assert_allclose(np.ptp(change, (1, 2, 3)), 0, atol=1e-3)
     amounts = change[:, 0, 0, 0]
@@ -29,7 +29,7 @@ def test_light_is_one_number_an_image():
 
 
 def test_images_move_by_whole_pixels_and_their_border_is_repeated():
-    recipe = gans.Recipe(shift=0.125, light=0)
+    recipe = gans.Recipe(shift=0.125, brightness=0)
     moved, images = np.asarray(recipe.augmented(IMAGES, tf.constant([0, 1]))), np.asarray(IMAGES)
     found = set()
     for before, after in zip(images, moved, strict=True):
@@ -53,4 +53,4 @@ def test_what_cannot_be_is_refused_by_name():
     with pytest.raises(ValueError, match="epochs is 0"):
         gans.Recipe(epochs=0)
     with pytest.raises(ValueError, match="separate turns are for the objective minimax"):
-        gans.Recipe(separate=True)
+        gans.Recipe(two_steps=True)

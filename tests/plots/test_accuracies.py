@@ -139,8 +139,10 @@ def test_transfer_map_writes_every_known_number_with_one_decimal():
 
 def test_game_curves_show_both_losses_and_how_often_the_discriminator_is_right():
     history = pd.DataFrame({"epoch": [1, 2], "generator_loss": [3.0, 2.0], "discriminator_loss": [1.0, 1.5]})
-    history = history.assign(real_right=[0.5, 1.0], fake_right=[0.25, 0.75])
-    figure = plots.game_curves({"one": history, "other": history}, "t")
+    history = history.assign(real_right=[0.5, 1.0], fake_right=[0.25, 0.75], pairs_right=[0.5, 0.5])
+    paired = history.assign(real_right=[0.5, 0.5], fake_right=[0.5, 0.5])
+    figure = plots.game_curves({"one": history, "other": paired}, "t")
+    assert [line.get_label() for line in figure.axes[3].lines] == ["pairs of both"]
     assert len(figure.axes) == 4 and figure.axes[2].get_title() == "other"
     losses, right = figure.axes[:2]
     assert [list(line.get_ydata()) for line in losses.lines] == [[3.0, 2.0], [1.0, 1.5]]
