@@ -165,7 +165,8 @@ def _logarithmic(axis: Axes, levels: Sequence[float] = ()) -> None:
     """Make the horizontal axis logarithmic, with marks at these levels, or at 1, 2 and 5: 43, 4.3 k, 20 M."""
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(FixedLocator(levels) if len(levels) else LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(EngFormatter())
+    short = EngFormatter()
+    axis.xaxis.set_major_formatter(lambda value, _: short(float(f"{value:.3g}")))
     axis.minorticks_off()
 
 
