@@ -120,7 +120,8 @@ def with_precision(model: keras.Model, precision: str) -> keras.Model:
     """The model, computing in one of `PRECISIONS`: itself if it does already, else a copy with its weights.
 
     mixed_bfloat16 rounds to 8 significant bits what goes into layers, grey levels included; weights, the
-    first layer (the rescaling) and the last (the logits) stay float32. Of a model that holds others, such as
+    first layer (the rescaling), the last (the logits) and depthwise convolutions, which it makes twice as
+    slow on CPUs, stay float32. Of a model that holds others, such as
     an ensemble, the held ones change. Raises ValueError for an unknown precision.
     """
     if precision not in PRECISIONS:
@@ -130,7 +131,8 @@ def with_precision(model: keras.Model, precision: str) -> keras.Model:
     exact = given if held else (given[0], given[-1])
 
     def chosen(layer: keras.layers.Layer) -> str:
-        return "float32" if layer in exact else precision
+        slow = isinstance(layer, keras.layers.DepthwiseConv2D)
+        return "float32" if slow or layer in exact else precision
 
     def copy(layer: keras.layers.Layer | keras.Operation) -> keras.layers.Layer | keras.Operation:
         if id(layer) in held:

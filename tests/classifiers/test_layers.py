@@ -138,3 +138,16 @@ def test_a_model_of_a_first_and_a_last_layer_has_nothing_to_round():
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match="unknown precision 'half': choose one of float32, mixed_bfloat16"):
         classifiers.with_precision(classifiers.cnn_baseline(16, 5), "half")
+
+
+def test_depthwise_convolutions_stay_in_float32_in_which_they_are_twice_as_fast():
+    images = keras.Input((8, 8, 3))
+    maps = keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 255)(images))
+    maps = keras.layers.Conv2D(4, 1)(keras.layers.DepthwiseConv2D(3)(maps))
+    model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(maps)))
+    rounded = classifiers.with_precision(model, "mixed_bfloat16")
+    types = {layer.name: layer.dtype_policy.name for layer in rounded.layers}
+    assert {name for name, kind in types.items() if kind == "mixed_bfloat16"} == {
+        layer.name for layer in model.layers if type(layer) in (keras.layers.Conv2D, keras.layers.Flatten)
+    }
+    assert classifiers.with_precision(rounded, "mixed_bfloat16") is rounded
