@@ -31,8 +31,10 @@ def measured():
     """The third column of the README's table, from the kept tables."""
     recipes, noisy = table("03_recipes", "recipe"), table("03_noise_accuracy", "model", "noise", "level")
     methods = table("08_methods", "method")["median_l2"]
+    paper = recipes.loc["paper"]
     return [
         shown(recipes.loc["nearest"]),
+        f"{paper['trained']:.0f} of {paper['trainings']:.0f} trainings get off the ground",
         shown(noisy.loc[("nearest", "gaussian", "min")]),
         shown(table("03_won_back", "noise", "level").loc[("gaussian", "max")], "difference"),
         shown(table("03_rendered_to_real")),
@@ -40,7 +42,6 @@ def measured():
         shown(
             table("07_overall", "protocol", "network").loc[("correct images, 11 sigmas", "compact_restored")]
         ),
-        shown(table("04_worth_few", "model", "over").loc[("signs 430", "none 430")], "difference"),
         f"{methods['evolutionary (2)']:.0f}, {methods['search']:.0f}",
     ]
 
@@ -55,7 +56,7 @@ def printed():
         for key in [("all images, 12 sigmas", "paper"), ("correct images, 11 sigmas", "paper_restored")]
     )
     clean, noisy = kept["none", "none"], kept["gaussian", "min"]
-    return [f"{clean:.2f}", f"{noisy:.2f}", "", "", f"{plain:.2f}", f"{restored:.1f}", "", ""]
+    return [f"{clean:.2f}", "the same", f"{noisy:.2f}", "", "", f"{plain:.2f}", f"{restored:.1f}", ""]
 
 
 def test_the_table_has_the_kept_numbers():

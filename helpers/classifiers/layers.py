@@ -121,8 +121,8 @@ def with_precision(model: keras.Model, precision: str) -> keras.Model:
 
     mixed_bfloat16 rounds to 8 significant bits what goes into layers, grey levels included; weights, the
     first layer (the rescaling), the last (the logits) and depthwise convolutions, which it makes twice as
-    slow on CPUs, stay float32. Of a model that holds others, such as
-    an ensemble, the held ones change. Raises ValueError for an unknown precision.
+    slow on CPUs, stay float32. Of a model that holds others, such as an ensemble, the held ones change.
+    Raises ValueError for an unknown precision.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r}: choose one of {', '.join(PRECISIONS)}")

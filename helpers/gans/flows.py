@@ -11,7 +11,7 @@ from functools import partial
 from helpers import classifiers, training
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet
-from helpers.gans.networks import WIDTH
+from helpers.gans.networks import WIDTH, quarter
 
 layers = keras.layers
 STEPS = 8  # from noise to image, each by two evaluations
@@ -108,8 +108,7 @@ def velocity(
 
     image_size: a multiple of 4; width: maps of the largest side, doubled where it is halved.
     """
-    if image_size < 4 or image_size % 4:
-        raise ValueError(f"image_size is {image_size}: it must be a multiple of 4, as sides are halved twice")
+    quarter(image_size)
     images, time = keras.Input((image_size, image_size, channels)), keras.Input((1,))
     shares = keras.Input((classes,))
     angles = layers.Dense(MOMENTS, kernel_initializer=keras.initializers.RandomNormal(stddev=6.0))(time)

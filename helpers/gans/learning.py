@@ -198,8 +198,7 @@ def trained_on(
     """Classifiers that have seen what each training of a source makes instead of the real training images.
 
     Shmelkov et al. (2018) call the accuracy of such a classifier GAN-train. build, recipe: of `training.fit`;
-    seeds: as many as trainings of a source; beside: splits whose real
-    training images they see too.
+    seeds: as many as trainings of a source; beside: splits whose real training images they see too.
     """
     return {
         name: [

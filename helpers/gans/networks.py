@@ -71,7 +71,7 @@ def dcgan(
     image_size: a multiple of 4; width: maps of the largest side. A condition is concatenated, as in
     `perceptron`.
     """
-    small, labels = _quarter(image_size), _labels(classes)
+    small, labels = quarter(image_size), _labels(classes)
     latents = keras.Input((100,))
     values = layers.Dense(small**2 * 4 * width, use_bias=False)(_beside(latents, labels, classes))
     maps = layers.Reshape((small, small, 4 * width))(values)
@@ -107,7 +107,7 @@ def residual(
     """
     if auxiliary and not classes:
         raise ValueError("an auxiliary classifier needs classes")
-    small, labels = _quarter(image_size), _labels(classes)
+    small, labels = quarter(image_size), _labels(classes)
     latents = keras.Input((64,))
     maps = layers.Reshape((small, small, 4 * width))(layers.Dense(small**2 * 4 * width)(latents))
     maps = layers.ReLU()(_normalised(_rising(maps, 2 * width, labels), labels))
@@ -198,7 +198,8 @@ def _symmetric(images: keras.KerasTensor) -> keras.KerasTensor:
     return layers.Rescaling(1 / 127.5, offset=-1.0)(images)
 
 
-def _quarter(image_size: int) -> int:
+def quarter(image_size: int) -> int:
+    """Side after two halvings; ValueError where it is no whole number."""
     if image_size < 4 or image_size % 4:
         raise ValueError(f"image_size is {image_size}: it must be a multiple of 4, as sides are halved twice")
     return image_size // 4

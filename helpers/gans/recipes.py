@@ -19,9 +19,7 @@ class Recipe:
     objective: str = "relativistic"  # a key of losses.OBJECTIVES
     r1: float = 0.1  # gamma: half of it weighs the squared gradient at real images, of them in [-1, 1]
     r2: float = 0.1  # the same at generated images
-    penalty_every: int = (
-        4  # steps from one penalty to the next, which then weighs as much more (Karras et al. 2020)
-    )
+    penalty_every: int = 4  # steps from a penalty to the next, which weighs as much more (Karras et al. 2020)
     gradient_penalty: float = 0.0  # weight of the penalty of Wasserstein GANs, 10 there
     shift: float = 0.125  # augmentation: share of the side by which images are moved at most
     brightness: float = 0.2  # augmentation: share of 127.5 grey levels by which they are brightened at most

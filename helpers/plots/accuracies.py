@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocator
 from numpy.typing import ArrayLike
 
 from helpers.plots.looks import PALE, legend_on_the_right, looks
@@ -215,6 +215,7 @@ def game_curves(histories: Mapping[str, pd.DataFrame], title: str) -> Figure:
                 label = names.get(column, column.removesuffix("_loss"))
                 axis.plot(history["epoch"], factor * history[column], marker=".", label=label)
             axis.set(title=name, ylabel=ylabel, xlabel="epoch")
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.legend(fontsize=9)
         row[1].set_ylim(-5, 105)
     figure.suptitle(title)

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from kills import killed_after
 from tiny_sets import squares
 
 from helpers import gans, training
@@ -63,19 +64,11 @@ def test_the_history_has_both_losses_and_how_often_the_discriminator_is_right(tr
 
 
 def test_a_killed_game_goes_on_to_the_same_weights(trained, tmp_path, monkeypatch):
-    original, calls = fitting._Keeper.on_epoch_end, []
-
-    def interrupted(self, epoch, logs=None):
-        original(self, epoch, logs)
-        calls.append(epoch)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(fitting._Keeper, "on_epoch_end", interrupted)
+    ended = killed_after(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path)
     resumed = fit(tmp_path)
-    assert calls == [0, 1, 2]
+    assert ended == [0, 1, 2]
     for one, other in zip(resumed.model.get_weights(), trained.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(resumed.history, trained.history)

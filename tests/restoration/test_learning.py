@@ -3,6 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from kills import killed_after
 
 from helpers import classifiers, datasets, noise, restoration, training
 from helpers.backend import keras, tf
@@ -120,19 +121,11 @@ def test_a_killed_training_goes_on_with_the_same_numbers(tmp_path, monkeypatch):
     recipe = replace(restoration.PAPER, epochs=3, batch_size=8)
     whole = fit(recipe)["l3"][0]
     monkeypatch.setattr(fitting, "CACHE", tmp_path / "killed")
-    original, calls = fitting._Keeper.on_epoch_end, []
-
-    def killed(self, epoch, logs=None):
-        original(self, epoch, logs)
-        calls.append(epoch)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(fitting._Keeper, "on_epoch_end", killed)
+    ended = killed_after(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
         fit(recipe)
     resumed = fit(recipe)["l3"][0]
-    assert calls == [0, 1, 2]
+    assert ended == [0, 1, 2]
     for one, other in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
