@@ -5,6 +5,7 @@ import io
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,16 @@ from helpers.stability import sweeps
 
 # One private function is called below, because no public one does so little: `sweeps._observed` is the
 # sweep of a chunk without cache and sums.
+# How each game is played here: the papers' networks by their recipes, ours without penalties, which the bare
+# passes have not; the step beside has all else, such as augmentation and averaging.
+_OURS = gans.Recipe(objective="minimax", r1=0.0, r2=0.0)
+GAMES = {
+    "dense": replace(gans.RECIPES["bagrodia"], two_steps=False, moves_both=False),
+    "perceptron": gans.RECIPES["mehrotra"],
+    **dict.fromkeys(("dcgan", "residual", "auxiliary"), _OURS),
+    "translation": replace(gans.RECIPES["isola"], batch_size=16),
+    "cycle": replace(gans.RECIPES["zhu"], batch_size=16),
+}
 REPEATS = 9  # the median of so many is reported, after one call that is not counted
 
 
@@ -52,8 +63,8 @@ def findings(data_root: str, images: int = 4096) -> Iterator[tuple[str, str]]:
     yield "kept features", _kept_features(classifiers.pretrained("mobilenet_v3_small", 48, 43), images)
     yield "paper's search", _evolution(model, grey[: _share(images, 64)])
     yield "search", _search(model, grey[: _share(images, 64)])
-    for name in gans.NETWORKS:
-        yield f"game, {name}", _game(name, _share(images, 256))
+    for name, recipe in GAMES.items():
+        yield f"game, {name}", _game(name, recipe, _share(images, 256))
     slider = widgets.NoiseSlider(grey[:10], np.zeros(10, int), ("none",) * 43, model)
     yield "noise slider", f"{1000 * _seconds(lambda: _tick(slider)):.0f} ms a tick"
     with tempfile.TemporaryDirectory() as cache:
@@ -250,17 +261,22 @@ def _kept_features(model: keras.Model, images: int) -> str:
     return f"{np.median(through / alone):.1f} times the steps of an output layer behind a frozen network"
 
 
-def _game(name: str, steps: int) -> str:
-    """Training steps of a game without penalties, beside the bare passes forward and back of both turns."""
-    classes = None if name == "dense" else 43
-    game = gans.Start(name, 28, 3, classes)()
-    recipe = gans.Recipe(objective="minimax", r1=0.0, r2=0.0)
+def _game(name: str, recipe: gans.Recipe, steps: int) -> str:
+    """Training steps of a game, beside the bare passes forward and back of both turns."""
+    if name in gans.NETWORKS:
+        game = gans.Start(name, 28, 3, None if name == "dense" else 43)()
+    else:
+        game = gans.Translator(32, cycle=name == "cycle")()
     game.compile(recipe.as_dict(), jit_compile=False)
     game.build_optimizers()
-    count, labels = recipe.batch_size, tf.zeros(recipe.batch_size, tf.int32)
-    batch = tf.constant(_grey(count, 28), tf.float32), labels, tf.constant([0, 1])
+    count, cycle = recipe.batch_size, isinstance(game, gans.Cycle)
+    side = (game.there if cycle else game).generator.output_shape[1]
+    real = tf.constant(_grey(count, side), tf.float32)
+    given = real if cycle or isinstance(game, gans.Translation) else tf.zeros(count, tf.int32)
+    batch = real, given, tf.constant([0, 1])
     step = tf.function(game.train_step, autograph=False)
-    bare = tf.function(partial(_passes, game, batch[0], labels), autograph=False)
+    passes = _passes_of_cycle if cycle else _passes
+    bare = tf.function(partial(passes, game, real, given), autograph=False)
     played, passes = _rounds(
         lambda: [step(batch) for _ in range(steps)], lambda: [bare().numpy() for _ in range(steps)]
     )
@@ -270,8 +286,7 @@ def _game(name: str, steps: int) -> str:
 
 def _passes(game: gans.Game, real: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """One pass of the generator, two of the discriminator on each kind, one through both; and back."""
-    latents = tf.zeros((len(real), *game.latent_shape))
-    inputs = [latents, game.shares(labels)] if game.conditional else latents
+    inputs = game.drawn(labels, tf.constant([0, 1]))
     with tf.GradientTape() as outer:
         fake = game.generator(inputs, training=True)
         with outer.stop_recording(), tf.GradientTape() as inner:
@@ -284,6 +299,19 @@ def _passes(game: gans.Game, real: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         made = -tf.reduce_mean(game.scored(fake, labels, training=True)[0])
     moved += outer.gradient(made, game.generator.trainable_variables)
     return tf.add_n([tf.reduce_sum(gradient) for gradient in moved if gradient is not None])
+
+
+def _passes_of_cycle(game: gans.Cycle, real: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+    """Those of both games, and two of each generator, of what comes back and what should stay; and back."""
+    ways = game.there, game.back
+    both = tf.add_n([_passes(way, real, given) for way in ways])
+    with tf.GradientTape() as tape:
+        more = [way.generator(images, training=True) for way in ways for images in (real, given)]
+        returned = tf.add_n([tf.reduce_mean(images) for images in more])
+    moved = tape.gradient(
+        returned, [variable for way in ways for variable in way.generator.trainable_variables]
+    )
+    return both + tf.add_n([tf.reduce_sum(gradient) for gradient in moved])
 
 
 def _compile(model: keras.Model) -> None:

@@ -23,7 +23,7 @@ MAY = {
     "stability": {"backend", "classifiers", "metrics", "noise", "outputs"},
     "minimum_noise": {"backend", "classifiers", "metrics", "noise", "outputs"},
     "restoration": {"backend", "classifiers", "datasets", "metrics", "noise", "outputs", "training"},
-    "gans": {"backend", "classifiers", "datasets", "metrics", "outputs", "training"},
+    "gans": {"backend", "classifiers", "datasets", "metrics", "noise", "outputs", "signs", "training"},
     "plots": {"metrics"},
     "widgets": {"backend", "classifiers", "metrics", "noise"},
 }

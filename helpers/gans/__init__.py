@@ -2,21 +2,27 @@
 
 `networks` holds the papers' networks and this project's, `losses` what they play for, `games` the game, one
 Keras model of two networks, `recipes` how it is trained; `flows` is an outsider that needs no second
-network. `learning` trains and generates, `judging` says how good that is.
+network. `learning` trains and generates, `judging` says how good that is. `translators` make images of
+images, `translating` says of which.
 """
 
 from helpers.gans.flows import Flow, FlowMatching, FlowRecipe, velocity
 from helpers.gans.games import Game
-from helpers.gans.judging import REAL, distances, evaluation
-from helpers.gans.learning import Adversarial, Start, decode, fit_all, generate, imitated, in_grey
-from helpers.gans.learning import samples, scores, trained_on, walk
+from helpers.gans.judging import NOISY, REAL, balance, distances, evaluation, perception
+from helpers.gans.learning import Adversarial, Start, added, beside, decode, few, fit_all, generate, imitated
+from helpers.gans.learning import in_grey, samples, scores, trained_on, walk
 from helpers.gans.losses import OBJECTIVES
-from helpers.gans.networks import NETWORKS, Players, dcgan, dense, perceptron, residual
+from helpers.gans.networks import NETWORKS, Players, dcgan, dense, patches, perceptron, residual, unet
 from helpers.gans.recipes import RECIPES, Recipe
+from helpers.gans.translating import Denoising, Painting, Unpaired, drawings, drawn, rendered, translate
+from helpers.gans.translating import translated
+from helpers.gans.translators import Cycle, Translation, Translator
 
 __all__ = [
-    *("NETWORKS", "OBJECTIVES", "REAL", "RECIPES", "Adversarial", "Flow", "FlowMatching", "FlowRecipe"),
-    *("Game", "Players", "Recipe", "Start", "dcgan", "decode", "dense", "distances", "evaluation"),
-    *("fit_all", "generate", "imitated", "in_grey", "perceptron", "residual", "samples", "scores"),
-    *("trained_on", "velocity", "walk"),
+    *("NETWORKS", "NOISY", "OBJECTIVES", "REAL", "RECIPES", "Adversarial", "Cycle", "Denoising", "Flow"),
+    *("FlowMatching", "FlowRecipe", "Game", "Painting", "Players", "Recipe", "Start", "Translation"),
+    *("Translator", "Unpaired", "added", "balance", "beside", "dcgan", "decode", "dense", "distances"),
+    *("drawings", "drawn", "evaluation", "few", "fit_all", "generate", "imitated", "in_grey", "patches"),
+    *("perception", "perceptron", "rendered", "residual", "samples", "scores", "trained_on", "translate"),
+    *("translated", "unet", "velocity", "walk"),
 ]

@@ -110,31 +110,41 @@ class Game(keras.Model):
         real = tf.cast(images, tf.float32)
         keys = tf.random.split(key, 4)
         with tf.GradientTape() as tape:
-            fake = self.generator(self._drawn(labels, keys[0]), training=True)
+            fake = self.generator(self.drawn(labels, keys[0]), training=True)
             with tape.stop_recording():
                 seen = (
-                    self.generator(self._drawn(labels, keys[3]), training=True)
+                    self.generator(self.drawn(labels, keys[3]), training=True)
                     if self.recipe.two_steps
                     else fake
                 )
-                judged = self._discriminator_turn(real, tf.stop_gradient(seen), labels, keys)
-            loss = self._generator_loss(real, fake, labels, keys)
+                judged = self.discriminator_turn(real, tf.stop_gradient(seen), labels, keys)
+            loss = self.generator_loss(real, fake, labels, keys)
         self._move(self.optimizer, tape, loss, self._moved_by_generator())
-        self._average()
+        self.take_average(after_step=True)
         return self._results(*judged, loss)
 
     def test_step(self, data: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The same losses of other images and of those that `call` makes, without penalty; nothing moves."""
+        self.take_average(after_step=False)
         images, labels, key = data
-        real, keys = tf.cast(images, tf.float32), tf.random.split(key, 4)
-        fake = self(self._drawn(labels, keys[0]))
-        judged = self.scored(real, labels), self.scored(fake, labels)
-        losses = OBJECTIVES[self.recipe.objective]
-        discriminator = tf.reduce_mean(losses.discriminator(judged[0][0], judged[1][0]) + _named(judged))
-        generator = tf.reduce_mean(losses.generator(judged[0][0], judged[1][0]) + _named(judged[1:]))
-        return self._results(discriminator, judged[0][0], judged[1][0], generator)
+        fake = self(self.drawn(labels, tf.random.split(key, 4)[0]))
+        return self._results(*self.losses_of(tf.cast(images, tf.float32), fake, labels))
 
-    def _drawn(self, labels: tf.Tensor, key: tf.Tensor) -> tf.Tensor | list[tf.Tensor]:
+    def losses_of(self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
+        """The discriminator's loss, without penalty, its logits of both, and the generator's loss."""
+        judged = self.scored(real, labels), self.scored(fake, labels)
+        losses, logits = OBJECTIVES[self.recipe.objective], [judged[0][0], judged[1][0]]
+        discriminator = tf.reduce_mean(losses.discriminator(*logits) + _named(judged))
+        generator = tf.reduce_mean(losses.generator(*logits) + _named(judged[1:]))
+        return [discriminator, *logits, generator]
+
+    def right(self, real: tf.Tensor, fake: tf.Tensor) -> list[tf.Tensor]:
+        """How often logits of real images, of generated ones and of pairs are right, as in `metrics`."""
+        threshold, pairs = OBJECTIVES[self.recipe.objective].threshold, real > fake
+        right = [pairs] * 3 if threshold is None else [real > threshold, fake <= threshold, pairs]
+        return [tf.reduce_mean(tf.cast(found, tf.float32)) for found in right]
+
+    def drawn(self, labels: tf.Tensor, key: tf.Tensor) -> tf.Tensor | list[tf.Tensor]:
         """What the generator takes for so many images."""
         latents = tf.random.stateless_normal((tf.shape(labels)[0], *self.latent_shape), key)
         return [latents, self.shares(labels)] if self.conditional else latents
@@ -148,10 +158,13 @@ class Game(keras.Model):
         named = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, found[1])
         return [found[0], named[:, None]]
 
-    def _discriminator_turn(
+    def discriminator_turn(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, keys: tf.Tensor
     ) -> list[tf.Tensor]:
-        """Its loss, and the logits before it moved."""
+        """The discriminator moves; its loss, and the logits before it moved.
+
+        real, fake: images (N, H, W, C), float32; labels: their classes; keys: four random ones (4, 2).
+        """
         seen = [self.recipe.augmented(real, keys[1]), self.recipe.augmented(fake, keys[2])]
         losses, moved = OBJECTIVES[self.recipe.objective], self.discriminator.trainable_variables
         if self.recipe.two_steps:
@@ -197,9 +210,10 @@ class Game(keras.Model):
             total += recipe.gradient_penalty * tf.reduce_mean(gradient_penalty(score, real, fake, share))
         return total
 
-    def _generator_loss(
+    def generator_loss(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor, keys: tf.Tensor
     ) -> tf.Tensor:
+        """What the generator is to lessen; arguments as in `discriminator_turn`."""
         losses = OBJECTIVES[self.recipe.objective]
         judged = self.scored(self.recipe.augmented(fake, keys[2]), labels, training=True)
         paired = judged[0]  # what a loss that does not ask for the real logits is given
@@ -217,8 +231,13 @@ class Game(keras.Model):
         gradients = tape.gradient(loss, [variable.value for variable in moved])
         optimizer.apply(gradients, moved)
 
-    def _average(self) -> None:
-        """One step of the averaged weights (Yazıcı et al. 2019), which reach back less far at the start."""
+    def take_average(self, *, after_step: bool) -> None:
+        """One step of the averaged weights (Yazıcı et al. 2019), which reach back less far at the start.
+
+        Without a decay they are the last ones, which are not copied after every step but before a validation.
+        """
+        if after_step != bool(self.recipe.ema_decay):
+            return
         done = tf.cast(self.optimizer.iterations, tf.float32)
         kept = tf.minimum(self.recipe.ema_decay, (1 + done) / (WARMUP + done))
         for slow, fast in zip(self.average.weights, self.generator.weights, strict=True):
@@ -228,10 +247,7 @@ class Game(keras.Model):
     def _results(
         self, discriminator: tf.Tensor, real: tf.Tensor, fake: tf.Tensor, generator: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        threshold, pairs = OBJECTIVES[self.recipe.objective].threshold, real > fake
-        right = [pairs] * 3 if threshold is None else [real > threshold, fake <= threshold, pairs]
-        shares = [tf.reduce_mean(tf.cast(found, tf.float32)) for found in right]
-        values = [discriminator + generator, discriminator, generator, *shares]
+        values = [discriminator + generator, discriminator, generator, *self.right(real, fake)]
         for mean, value in zip(self.means.values(), values, strict=True):
             mean.update_state(value)
         return {name: mean.result() for name, mean in self.means.items()}

@@ -4,21 +4,24 @@ Every value is a mean over the trainings of a game, with an interval that covers
 test images: each training has its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
-from helpers import classifiers, metrics, outputs
-from helpers.backend import keras
+from helpers import classifiers, metrics, outputs, training
+from helpers.backend import keras, tf
 from helpers.datasets import ImageSet, split_by_group
 from helpers.gans.games import Game
 from helpers.gans.learning import Source, generate, scores
 
 REAL = "real images"  # the row of what a second sample of real images would get
+NOISY = "noisy images"  # of images as restorers are given them
+WON = 0.98  # share of pairs from which the game is over
+GROWN = 3.0  # times the least loss from which it has diverged
 NEIGHBOURS = 3  # of metrics.precision_recall
-UNBOUNDED = {"loss", "frechet", "kernel", "variety", "memorisation"}  # all other measures lie in [0, 1]
+UNBOUNDED = {"loss", "frechet", "kernel", "variety", "memorisation", "psnr"}  # others lie in [0, 1]
 
 
 def evaluation(
@@ -41,6 +44,27 @@ def evaluation(
     return table if published is None else table.merge(outputs.published(published), "left", on="measure")
 
 
+def balance(games: Mapping[str, Sequence[training.Trained]]) -> pd.DataFrame:
+    """What the curves of each training of a game say: is one player winning, or do losses run away?
+
+    Of its last quarter; columns network, training, pairs_right (how often the discriminator orders a real and
+    a generated image), growth (the generator's loss over that of its best quarter; NaN where one is below
+    zero), alarm (from `WON` on "discriminator wins", from `GROWN` on "loss grows"; else empty).
+    """
+    rows = []
+    for name, several in games.items():
+        for number, history in enumerate((trained.history for trained in several), 1):
+            parts = np.array_split(history["generator_loss"].to_numpy(), min(4, len(history)))
+            losses = [part.mean() for part in parts]
+            right = history["pairs_right"].iloc[-len(parts[-1]) :].mean()
+            growth = losses[-1] / min(losses) if min(losses) > 0 else np.nan
+            said = {"discriminator wins": right >= WON, "loss grows": growth >= GROWN}
+            alarm = ", ".join(text for text, true in said.items() if true)
+            row = {"network": name, "training": number, "pairs_right": right, "growth": growth}
+            rows.append(row | {"alarm": alarm})
+    return pd.DataFrame(rows)
+
+
 def distances(
     sources: Mapping[str, Sequence[Source]],
     train: ImageSet,
@@ -51,10 +75,11 @@ def distances(
 ) -> pd.DataFrame:
     """How far generated images are from half of the test images, in the features of a classifier.
 
-    classifier: ends with a dense layer, takes images of this size. Halves keep tracks whole; training k is
-    compared with a half of its own, by as many images of the labels there. The first row, `REAL`, is of the
-    other halves. One row a network; columns network, the measures, each with its ends <measure>_low and _high
-    (NaN for a single training), images, trainings. Measures:
+    classifier: ends with a dense layer, takes images of this size. Halves keep tracks whole and have as many
+    images of each class; training k is compared with a half of its own, by as many images of the labels
+    there. The first row, `REAL`, is of the other halves. One row a network; columns network, the measures,
+    each with its ends <measure>_low and _high (NaN for a single training), images, their classes, trainings.
+    Measures:
 
     - frechet, kernel: distances of the distributions, see `metrics`;
     - precision, recall: see `metrics.precision_recall`;
@@ -66,20 +91,65 @@ def distances(
     - confidence: mean probability of the class that the classifier sees;
     - agreement: share for which that is the class that was asked for, of sources with classes.
     """
-    repeats = max(map(len, sources.values()))
-    judges = [_Judge(classifier, train, test, seed + number) for number in range(repeats)]
+    judges = _judges(sources, train, test, classifier, seed)
     found = {REAL: [judge(judge.others.images, judge.others.labels) for judge in judges]}
     for name, several in sources.items():
         found[name] = []
         for number, (judge, source) in enumerate(zip(judges, several, strict=False)):
             images = generate(source, judge.labels, seed=seed + number)
             found[name].append(judge(images, judge.labels if source.conditional else None))
+    return _table(found, judges)
+
+
+def perception(
+    restorers: Mapping[str, Sequence[keras.Model]],
+    noise: Callable[..., tf.Tensor],
+    train: ImageSet,
+    test: ImageSet,
+    classifier: keras.Model,
+    *,
+    seed: int,
+) -> pd.DataFrame:
+    """How near noisy and restored images are to clean ones that they were not made of, as in `distances`.
+
+    A restorer that blurs has a good PSNR and makes images that no sign looks like (Blau and Michaeli 2018).
+    noise: as in `restoration.compare`. The rows are `REAL`, `NOISY` and each name's; agreement is with the
+    labels; psnr (dB) and ssim are means over the images, with the clean ones that they were made of.
+    """
+    judges = _judges(restorers, train, test, classifier, seed)
+    found = {REAL: [judge(judge.others.images, judge.others.labels) for judge in judges]}
+    noisy = [np.asarray(noise(judge.others.images, seed=seed + k)) for k, judge in enumerate(judges)]
+    made = {NOISY: noisy}
+    for name, several in restorers.items():
+        made[name] = [classifiers.logits(*pair) for pair in zip(several, noisy, strict=False)]
+    for name, several in made.items():
+        pairs = zip(judges, several, strict=False)
+        found[name] = [_restored(judge, np.rint(np.clip(images, 0, 255))) for judge, images in pairs]
+    return _table(found, judges)
+
+
+def _restored(judge: "_Judge", images: np.ndarray) -> dict[str, float]:
+    clean = judge.others.images.astype(np.float32)
+    near = {"psnr": metrics.psnr(clean, images).mean(), "ssim": metrics.ssim(clean, images).mean()}
+    return near | judge(images, judge.others.labels)
+
+
+def _judges(
+    several: Mapping[str, Sequence], train: ImageSet, test: ImageSet, classifier: keras.Model, seed: int
+) -> list["_Judge"]:
+    """One for each training."""
+    repeats = max(map(len, several.values()))
+    return [_Judge(classifier, train, test, seed + number) for number in range(repeats)]
+
+
+def _table(found: Mapping[str, Sequence[Mapping[str, float]]], judges: Sequence["_Judge"]) -> pd.DataFrame:
     rows = []
     for name, several in found.items():
         row = {"network": name}
         for measure in several[0]:
             row |= _interval(measure, [values[measure] for values in several], measure)
-        rows.append(row | {"images": len(judges[0].labels), "trainings": len(several)})
+        of_half = {"images": len(judges[0].labels), "classes": len(np.unique(judges[0].labels))}
+        rows.append(row | of_half | {"trainings": len(several)})
     return pd.DataFrame(rows)
 
 
@@ -87,9 +157,7 @@ class _Judge:
     """A classifier with what it sees of training images and of one half of the test images."""
 
     def __init__(self, classifier: keras.Model, train: ImageSet, test: ImageSet, seed: int):
-        halves = split_by_group(test.labels, test.groups, 0.5, seed)
-        count = min(map(len, halves))
-        reference, self.others = (test.subset(half).part(count, seed) for half in halves)
+        reference, self.others = _halves(test, seed)
         self.labels, self.channels = reference.labels, classifier.input_shape[-1]
         self.seen = keras.Model(classifier.inputs, classifier.layers[-1].input)
         self.output = classifier.layers[-1]
@@ -121,6 +189,21 @@ class _Judge:
             images = np.repeat(images, self.channels, -1)
         features = classifiers.logits(self.seen, images)
         return features, keras.ops.convert_to_numpy(keras.ops.softmax(self.output(features)))
+
+
+def _halves(test: ImageSet, seed: int) -> list[ImageSet]:
+    """Two parts of other tracks and as many images of each class; a class of one track is in neither."""
+    parts = split_by_group(test.labels, test.groups, 0.5, seed)
+    chosen = [[], []]
+    for label in np.unique(test.labels):
+        members = [part[test.labels[part] == label] for part in parts]
+        count = min(map(len, members))
+        for list_, part in zip(chosen, members, strict=True):
+            list_.append(part[np.linspace(0, len(part) - 1, count).astype(int)])
+    halves = [np.sort(np.concatenate(part)) for part in chosen]
+    if not len(halves[0]):
+        raise ValueError(f"{len(test)} test images have no class of two tracks to halve: take more")
+    return [test.subset(half) for half in halves]
 
 
 def _within(features: np.ndarray, labels: np.ndarray) -> dict[int, float]:

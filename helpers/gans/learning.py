@@ -1,9 +1,10 @@
 """How games are trained, and what comes out of them: images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from helpers.gans.networks import NETWORKS
 from helpers.gans.recipes import Recipe
 
 BATCH = 256  # images that are made at once
+PICTURES = 10  # of a row of a game's strip
+Condition = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 Source = Game | Flow  # what makes images of latents, and of classes where it has some
 
 
@@ -45,25 +48,40 @@ class Adversarial:
     """Images and their labels, for a `Game`, by a `Recipe`."""
 
     model = Game  # the code that a training rests on
+    digest: str | None = None  # of data that it has beside those that it is given
 
     def batches(self, train: ImageSet, recipe: Recipe, *, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
         """Images as they are (uint8), labels and a random key, from which all else of a step is drawn."""
-        images, labels = tf.constant(train.images), tf.constant(train.labels, tf.int32)
-
-        def batch(indices: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            return tf.gather(images, indices), tf.gather(labels, indices), key
-
         order = partial(training.shuffled, len(train))
         return training.drawn(
-            order, batch, recipe.batch_size, recipe.epochs, seed=seed, first_epoch=first_epoch
+            order, self._batch(train), recipe.batch_size, recipe.epochs, seed=seed, first_epoch=first_epoch
         )
 
     def validation_batches(self, validation: ImageSet, recipe: Recipe) -> tf.data.Dataset:
         """Batches of `BATCH` images, each with the same key after every epoch."""
-        pairs = (validation.images, validation.labels.astype(np.int32))
-        numbered = tf.data.Dataset.from_tensor_slices(pairs).batch(BATCH).enumerate()
-        keyed = numbered.map(lambda number, pair: (*pair, tf.stack([0, tf.cast(number, tf.int32)])))
+        batch = self._batch(validation)
+        numbered = tf.data.Dataset.range(len(validation)).batch(BATCH).enumerate()
+        keyed = numbered.map(lambda number, indices: batch(indices, tf.stack([0, tf.cast(number, tf.int32)])))
         return training.untuned(keyed)
+
+    def pictures(self, model: Game) -> np.ndarray:
+        """Of the first ten classes, where it has as many; always of the same latents."""
+        classes = model.generator.inputs[1].shape[-1] if model.conditional else 1
+        return generate(model, np.arange(PICTURES) % classes, seed=0)
+
+    def condition(self, part: ImageSet) -> Condition:
+        """What the players are told: a function of images (N, H, W, C), their indices and a random key."""
+        labels = tf.constant(part.labels, tf.int32)
+        return lambda images, indices, key: tf.gather(labels, indices)
+
+    def _batch(self, part: ImageSet) -> Callable[[tf.Tensor, tf.Tensor], tuple]:
+        images, condition = tf.constant(part.images), self.condition(part)
+
+        def batch(indices: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            chosen = tf.gather(images, indices)
+            return chosen, condition(chosen, indices, key), key
+
+        return batch
 
     def compiled_with(self, recipe: Recipe, steps: int) -> dict[str, object]:
         """The recipe: a game makes its optimizers itself."""
@@ -77,6 +95,9 @@ class Adversarial:
         """Both players', with their variables in place."""
         model.build_optimizers()
         return model.optimizers
+
+
+GAME = Adversarial()
 
 
 def in_grey(splits: Splits) -> Splits:
@@ -95,9 +116,10 @@ def fit_all(
     *,
     seeds: Sequence[int],
     path: Callable[[str], Path] | None = None,
+    task: Adversarial = GAME,
 ) -> training.Trainings:
     """Train every game by the recipe of its name with every seed; all as in `training.fit_all`."""
-    return training.fit_all(starts, recipes, splits, seeds=seeds, path=path, task=Adversarial())
+    return training.fit_all(starts, recipes, splits, seeds=seeds, path=path, task=task)
 
 
 def generate(source: Source, labels: np.ndarray, *, seed: int, first: int = 0) -> np.ndarray:
@@ -171,47 +193,89 @@ def walk(
     return decode(source, between.reshape(steps, *source.latent_shape), mixed)
 
 
-def imitated(splits: Splits, source: Source, *, seed: int, beside: Splits | None = None) -> Splits:
-    """The splits with generated training images, of the labels that the real ones have.
-
-    beside: splits whose real training images stand before them.
-    """
+def imitated(splits: Splits, source: Source, *, seed: int) -> Splits:
+    """The splits with generated training images, of the labels that the real ones have."""
     train = replace(splits.train, images=generate(source, splits.train.labels, seed=seed))
-    if beside is not None:
-        arrays = ("images", "labels", "groups", "sizes")
-        both = {name: np.concatenate([getattr(beside.train, name), getattr(train, name)]) for name in arrays}
-        train = replace(train, **both)
     code = outputs.rests_on(decode, Flow, Game)
-    digest = outputs.named(splits.digest, source.digest(), code, seed, beside and beside.digest)
-    return replace(splits, train=train, digest=digest)
+    return replace(splits, train=train, digest=outputs.named(splits.digest, source.digest(), code, seed))
+
+
+def beside(splits: Splits, others: Splits) -> Splits:
+    """The splits with the training images of others behind their own, in groups of their own."""
+    one, other = splits.train, others.train
+    other = replace(other, groups=other.groups - other.groups.min() + one.groups.max() + 1)
+    arrays = ("images", "labels", "groups", "sizes")
+    both = {name: np.concatenate([getattr(part, name) for part in (one, other)]) for name in arrays}
+    digest = outputs.named(splits.digest, others.digest)
+    return replace(splits, train=replace(one, **both), digest=digest)
+
+
+def few(splits: Splits, count: int, *, seed: int) -> Splits:
+    """The splits with so many training images, as `ImageSet.part` chooses them."""
+    digest = outputs.named(splits.digest, count, seed, outputs.rests_on(ImageSet))
+    return replace(splits, train=splits.train.part(count, seed), digest=digest)
 
 
 def trained_on(
-    sources: Mapping[str, Sequence[Source]],
+    sets: Mapping[str, Iterable[Splits]],
     build: training.Build,
     recipe: training.Recipe,
-    splits: Splits,
     *,
     seeds: Sequence[int],
-    beside: Splits | None = None,
 ) -> dict[str, list[keras.Model]]:
-    """Classifiers that have seen what each training of a source makes instead of the real training images.
+    """Classifiers of made training images: number k of a name learns on the k-th splits, by the k-th seed.
 
-    Shmelkov et al. (2018) call the accuracy of such a classifier GAN-train. build, recipe: of `training.fit`;
-    seeds: as many as trainings of a source; beside: splits whose real training images they see too.
+    Shmelkov et al. (2018) call the accuracy of one that has seen only generated images GAN-train. sets: such
+    as `imitated` makes, one after the other; build, recipe: of `training.fit`.
     """
     return {
         name: [
             training.fit(
                 build,
-                (imitation := imitated(splits, source, seed=seed, beside=beside)).train,
-                splits.validation,
+                made.train,
+                made.validation,
                 recipe,
                 seed=seed,
-                data=imitation.digest,
-                title=f"on images of {name}, training {number + 1} of {len(seeds)}",
+                data=made.digest,
+                title=f"on {name}, training {number + 1} of {len(seeds)}",
             ).model
-            for number, (source, seed) in enumerate(zip(several, seeds, strict=True))
+            for number, (made, seed) in enumerate(zip(several, seeds, strict=True))
         ]
-        for name, several in sources.items()
+        for name, several in sets.items()
     }
+
+
+def added(
+    splits: Splits,
+    count: int,
+    build: training.Build,
+    recipe: training.Recipe,
+    *,
+    start: Callable[[], Game],
+    game: Recipe,
+    seeds: Sequence[int],
+    others: Mapping[str, Splits] = MappingProxyType({}),
+) -> dict[str, list[keras.Model]]:
+    """Classifiers of a few real images, and of these and what may stand in for more.
+
+    Training k has `count` images of its own, by the k-th seed, and meets as many as there are in all, `count`
+    and those of `splits`, in each of the recipe's epochs. Names: the count; "<count>, augmented", under small
+    changes of pose and light; "<count>, generated", beside images of a game (start, game: as in `fit_all`)
+    that has seen no others; and one for each of others, whose training images stand beside.
+    """
+    smalls, times = [few(splits, count, seed=seed) for seed in seeds], len(splits.train) / count
+    longer = replace(recipe, epochs=round(recipe.epochs * (1 + times)))
+    found = trained_on({f"{count}": smalls}, build, longer, seeds=seeds)
+    augmented = replace(longer, augmentation="camera")
+    found |= trained_on({f"{count}, augmented": smalls}, build, augmented, seeds=seeds)
+    alone = {f"of {count}": replace(game, epochs=round(game.epochs * times))}
+    made = []
+    for small, seed in zip(smalls, seeds, strict=True):
+        player = fit_all({f"of {count}": start}, alone, small, seeds=[seed]).models[f"of {count}"][0]
+        made.append(imitated(splits, player, seed=seed))
+    sets = {"generated": made} | {name: [other] * len(smalls) for name, other in others.items()}
+    both = {
+        f"{count}, {name}": [beside(*pair) for pair in zip(smalls, several, strict=True)]
+        for name, several in sets.items()
+    }
+    return found | trained_on(both, build, recipe, seeds=seeds)

@@ -131,6 +131,51 @@ def residual(
     return Players(generator, _network([images, *labels], logits, "discriminator"))
 
 
+def unet(
+    image_size: int = 32, channels: int = 3, *, width: int = WIDTH, shortcut: bool = False
+) -> keras.Model:
+    """After Isola et al. (2017), section 3.2: halved twice, then back by way of what was there.
+
+    Images (N, H, W, C) to such images. image_size: a multiple of 4; width: maps of the largest side, a
+    multiple of 8. shortcut: what it computes is added to the image, and not kept within [0, 255].
+    """
+    quarter(image_size)
+    images = keras.Input((image_size, image_size, channels))
+    scaled, kept = _symmetric(images), []
+    maps = _leaky(layers.Conv2D(width, 3, padding="same", use_bias=False)(scaled))
+    for filters in (2 * width, 4 * width):
+        kept.append(maps)
+        maps = layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=False)(maps)
+        maps = _leaky(layers.GroupNormalization(8)(maps))
+    inner = layers.Conv2D(4 * width, 3, padding="same", use_bias=False)(maps)
+    maps = layers.Add()([maps, _leaky(layers.GroupNormalization(8)(inner))])
+    for filters in (2 * width, width):
+        maps = layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(maps)
+        maps = layers.Concatenate()([layers.ReLU()(layers.GroupNormalization(8)(maps)), kept.pop()])
+    start = "zeros" if shortcut else "glorot_uniform"
+    made = layers.Conv2D(channels, 3, padding="same", kernel_initializer=start)(maps)
+    if shortcut:
+        return keras.Model(images, _rescaled(layers.Add()([scaled, made])), name="generator")
+    return keras.Model(images, _grey(made), name="generator")
+
+
+def patches(
+    image_size: int = 32, channels: int = 3, *, width: int = WIDTH, told: bool = False
+) -> keras.Model:
+    """Isola et al. (2017), section 3.2.2: judges parts of 18 pixels, (N, H, W, C) to logits (N, H/4, W/4, 1).
+
+    image_size, width: as in `unet`; told: it is given a second image, of which the first was made.
+    """
+    quarter(image_size)
+    given = [keras.Input((image_size, image_size, channels)) for _ in range(1 + told)]
+    maps = [_symmetric(images) for images in given]
+    maps = layers.Concatenate()(maps) if told else maps[0]
+    for filters in (2 * width, 4 * width):
+        maps = _leaky(layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=False)(maps))
+    maps = _leaky(layers.Conv2D(4 * width, 3, padding="same", use_bias=False)(maps))
+    return _network(given, layers.Conv2D(1, 1)(maps), "discriminator")
+
+
 def _network(inputs: list[keras.KerasTensor], made: keras.KerasTensor, name: str) -> keras.Model:
     """A model of one input, or of two in a list."""
     return keras.Model(inputs if len(inputs) > 1 else inputs[0], made, name=name)
@@ -190,7 +235,12 @@ def _leaky(values: keras.KerasTensor) -> keras.KerasTensor:
 
 def _grey(values: keras.KerasTensor) -> keras.KerasTensor:
     """By tanh to grey levels in [0, 255]."""
-    return layers.Rescaling(127.5, offset=127.5)(layers.Activation("tanh")(values))
+    return _rescaled(layers.Activation("tanh")(values))
+
+
+def _rescaled(values: keras.KerasTensor) -> keras.KerasTensor:
+    """[-1, 1] to grey levels."""
+    return layers.Rescaling(127.5, offset=127.5)(values)
 
 
 def _symmetric(images: keras.KerasTensor) -> keras.KerasTensor:

@@ -26,6 +26,10 @@ class Recipe:
     ema_decay: float = 0.998  # decay of the generator's averaged weights; 0: they are the last ones
     two_steps: bool = False  # the discriminator moves after real images, and once more after generated ones
     moves_both: bool = False  # in its turn the generator moves the discriminator too, to be called real
+    l1: float = 0.0  # of a translation: weight of the distance to the target, in units of 127.5 grey levels
+    adversarial: bool = True  # without, a translation has that distance alone
+    cycle: float = 0.0  # of a cycle: weight of the distance of what goes there and back, in the same units
+    identity: float = 0.0  # the same of images that are what they should become, as a share of cycle
 
     def __post_init__(self) -> None:
         """Refuse unknown choices, what does not go together and numbers out of range by name."""
@@ -70,10 +74,16 @@ class Recipe:
 
 
 _PLAIN = {"objective": "minimax", "r1": 0.0, "r2": 0.0, "shift": 0.0, "brightness": 0.0, "ema_decay": 0.0}
+_SQUARES = _PLAIN | {"objective": "least_squares"}
 RECIPES = {
     "ours": Recipe(),
     # Image-to-image translation using GANs, as its code is printed; there batches come in one order.
     "bagrodia": Recipe(50, 128, 0.0002, None, 0.5, 0.999, **_PLAIN, two_steps=True, moves_both=True),
     # Understanding classification failure, section 4.3: 20 to 200 epochs. The loss is not printed.
     "mehrotra": Recipe(200, 30, 0.0002, None, 0.5, 0.999, **_PLAIN),
+    # Image-to-image translation with conditional adversarial networks (2017), section 3.3.
+    "isola": Recipe(200, 1, 0.0002, None, 0.5, 0.999, **_PLAIN, l1=100.0),
+    # Unpaired image-to-image translation (2017), sections 4 and 5.2. There the cycle weighs 10, beside a loss
+    # of the generator that is twice ours; discriminators see older images too, and the rate falls at the end.
+    "zhu": Recipe(200, 1, 0.0002, None, 0.5, 0.999, **_SQUARES, cycle=5.0, identity=0.5),
 }

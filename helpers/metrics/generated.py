@@ -39,10 +39,12 @@ def kernel_distance(
     Over subsets of so many of each set, or of all there are. Bińkowski et al. (2018), section 4.
     """
     one, other = _checked(features, others, least=2)
+    if max(len(one), len(other)) <= size:  # every subset would be all there are
+        return float(_discrepancy(one, other)), 0.0
     rng, found = np.random.default_rng(seed), []
     for _ in range(subsets):
         parts = [part[rng.permutation(len(part))[:size]] for part in (one, other)]
-        found.append(sum(_within(part) for part in parts) - 2 * _kernel(*parts).mean())
+        found.append(_discrepancy(*parts))
     return float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(subsets)) if subsets > 1 else np.nan
 
 
@@ -73,6 +75,10 @@ def _checked(features: ArrayLike, others: ArrayLike, least: int) -> list[np.ndar
     if min(map(len, sets)) < least:
         raise ValueError(f"sets of {len(sets[0])} and {len(sets[1])} features: {least} of each are needed")
     return sets
+
+
+def _discrepancy(one: np.ndarray, other: np.ndarray) -> float:
+    return _within(one) + _within(other) - 2 * _kernel(one, other).mean()
 
 
 def _kernel(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -166,7 +166,9 @@ def _logarithmic(axis: Axes, levels: Sequence[float] = ()) -> None:
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(FixedLocator(levels) if len(levels) else LogLocator(subs=(1, 2, 5)))
     short = EngFormatter()
-    axis.xaxis.set_major_formatter(lambda value, _: short(float(f"{value:.3g}")))
+    axis.xaxis.set_major_formatter(
+        lambda value, _: short(float(f"{value:.3g}")) if value >= 1 else f"{value:.3g}"
+    )
     axis.minorticks_off()
 
 

@@ -6,10 +6,10 @@ camera. No sensor noise is added, so that the clean signal is known exactly.
 """
 
 from helpers.signs.names import CLASS_NAMES
-from helpers.signs.rendering import FRAMES_PER_TRACK, GTSRB_COUNTS, Frame, digest, frame, labels_and_tracks
-from helpers.signs.rendering import pictograms, render
+from helpers.signs.rendering import FRAMES_PER_TRACK, GTSRB_COUNTS, Frame, digest, drawing, frame
+from helpers.signs.rendering import labels_and_tracks, pictograms, render
 
 __all__ = [
-    *("CLASS_NAMES", "FRAMES_PER_TRACK", "GTSRB_COUNTS", "Frame", "digest", "frame", "labels_and_tracks"),
-    *("pictograms", "render"),
+    *("CLASS_NAMES", "FRAMES_PER_TRACK", "GTSRB_COUNTS", "Frame", "digest", "drawing", "frame"),
+    *("labels_and_tracks", "pictograms", "render"),
 ]

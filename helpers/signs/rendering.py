@@ -45,11 +45,27 @@ def render(class_id: int, size: int, *, seed: int) -> np.ndarray:
 
     class_id: 0 … 42; size: pixels; seed: an integer from 0; the same arguments give the same image.
     """
-    if class_id not in range(len(CLASS_NAMES)):
-        raise ValueError(f"no sign has class {class_id}: choose 0 to {len(CLASS_NAMES) - 1}")
+    _check(class_id)
     sign = _Sign(class_id, _generator(seed, class_id, stream=4))
     image, (x1, y1, x2, y2) = sign.view(_generator(seed, class_id, stream=5), size)
     return cv2.resize(image[y1 : y2 + 1, x1 : x2 + 1], (size, size), interpolation=cv2.INTER_AREA)
+
+
+def drawing(class_id: int, size: int, *, seed: int) -> np.ndarray:
+    """One drawing as uint8 (size, size, 3), on one grey: seen from ahead, without scene, dirt or camera.
+
+    Arguments as in `render`. Which of the class's drawings, its place and its size differ from seed to seed.
+    """
+    _check(class_id)
+    rng, drawings = _generator(seed, class_id, stream=6), pictograms(class_id)
+    levels = drawings[rng.integers(len(drawings))].levels
+    rgba = next((level for level in reversed(levels) if level.shape[0] >= size), levels[0])
+    scale = rng.uniform(0.85, 1.0) * size / rgba.shape[0]
+    corner = rng.uniform(0, size - scale * rgba.shape[0], 2)
+    matrix = np.array([[scale, 0, corner[0]], [0, scale, corner[1]]])
+    placed = cv2.warpAffine(rgba, matrix, (size, size), flags=cv2.INTER_LINEAR)
+    scene = placed[..., :3] + rng.uniform(0.2, 0.8) * (1 - placed[..., 3:])
+    return np.clip(scene * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
 def frame(index: int, *, seed: int, frequencies: str = "gtsrb", jpeg: int | None = None) -> Frame:
@@ -74,7 +90,7 @@ def labels_and_tracks(count: int, *, seed: int, frequencies: str = "gtsrb") -> t
 
 
 def digest() -> str:
-    """Hexadecimal digest of the drawings and of the code that places them: changes when a picture does."""
+    """Hexadecimal digest of the drawings and of the code that makes frames of them."""
     total = hashlib.sha256(json.dumps(outputs.rests_on(frame, labels_and_tracks)).encode())
     for path in sorted(PICTOGRAMS.glob("*.svg")):
         total.update(path.name.encode() + path.read_bytes())
@@ -109,6 +125,11 @@ def _rasterised(svg: str) -> Pictogram:
     covered = np.argwhere(rgba[..., 3] > 0.5)[:, ::-1].astype(np.float32)
     rim = cv2.convexHull(covered)[:, 0] * (2 / LARGEST) + (1 / LARGEST - 1)
     return Pictogram(tuple(levels), rim)
+
+
+def _check(class_id: int) -> None:
+    if class_id not in range(len(CLASS_NAMES)):
+        raise ValueError(f"no sign has class {class_id}: choose 0 to {len(CLASS_NAMES) - 1}")
 
 
 def _generator(seed: int, number: int, *, stream: int) -> Generator:

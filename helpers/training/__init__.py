@@ -3,8 +3,9 @@
 `tasks` says what is learned: to classify here, to restore in `restoration`. `recipes` says how, as data;
 `optimizers` has Adam in one kernel. `batching` draws augmented (`augmentation`), noisy batches that depend on
 (seed, epoch, step) alone. `fitting` trains, and goes on after a kill with the same numbers; `keeping` has the
-checkpoints and results, in one store for all notebooks. `starts` is for trainings that go on from trained
-weights, `transfer` for those of new classes, or of few images.
+checkpoints and results, in one store for all notebooks, and `strips` what a generator makes on its way.
+`starts` is for trainings that go on from trained weights, `transfer` for those of new
+classes, or of few images.
 """
 
 from helpers.training import augmentation

@@ -15,6 +15,7 @@ from helpers.backend import keras, tf
 from helpers.datasets import ImageSet, Splits
 from helpers.training.keeping import Kept, Trained
 from helpers.training.recipes import Recipe
+from helpers.training.strips import Strip
 from helpers.training.tasks import Classification, Task
 
 Build = Callable[[], keras.Model]  # what a training starts from
@@ -149,7 +150,8 @@ def _trained(
     model = state.model if state else _ready(model, task, recipe, steps, alike)
     rows = state.history.to_dict("records") if state else []
     before = state.seconds if state else 0.0
-    keeper = _Keeper(kept, rows, before, recipe.epochs * steps, title)
+    strip = Strip(getattr(task, "pictures", None), recipe.epochs, state.strip if state else {})
+    keeper = _Keeper(kept, rows, before, recipe.epochs * steps, title, strip)
     model.fit(
         task.batches(train, recipe, seed=seed, first_epoch=len(rows)),
         validation_data=task.validation_batches(validation, recipe),
@@ -161,7 +163,7 @@ def _trained(
         callbacks=[keeper],
     )
     model = classifiers.with_precision(model, "float32")
-    return kept.finish(Trained(model, pd.DataFrame(rows), keeper.seconds()))
+    return kept.finish(Trained(model, pd.DataFrame(rows), keeper.seconds(), strip.rows))
 
 
 def _ready(model: keras.Model, task: Task, recipe: Recipe, steps: int, alike: list) -> keras.Model:
@@ -207,16 +209,17 @@ def _compiled(model: keras.Model, task: Task, recipe: Recipe, steps: int) -> ker
 def _key(model: keras.Model, task: Task, recipe: Recipe, seed: int, data: str, count: int) -> list:
     """Everything that the trained weights depend on."""
     start = [classifiers.digest(model), [weight.trainable for weight in model.weights]]
-    code = outputs.rests_on(type(task), _compiled)
-    return [start, asdict(recipe), seed, data, count, code, tf.__version__]
+    code, beside = outputs.rests_on(type(task), _compiled), getattr(task, "digest", None)
+    return [start, asdict(recipe), seed, data, count, code, tf.__version__, *([beside] if beside else [])]
 
 
 class _Keeper(keras.callbacks.Callback):
     """Shows the progress, and keeps a checkpoint and the history after every epoch."""
 
-    def __init__(self, kept: Kept, rows: list[dict], before: float, total: int, title: str):
+    def __init__(self, kept: Kept, rows: list[dict], before: float, total: int, title: str, strip: Strip):
         super().__init__()
         self.kept, self.rows, self.before, self.total, self.title = kept, rows, before, total, title
+        self.strip = strip
 
     def seconds(self) -> float:
         return self.before + time.perf_counter() - self.started
@@ -236,9 +239,11 @@ class _Keeper(keras.callbacks.Callback):
             )
         self.rows.append({"epoch": epoch + 1} | {name: float(value) for name, value in logs.items()})
         self.bar.set_postfix({name: f"{logs[name]:.3f}" for name in logs if name.startswith("val")})
+        self.strip.grow(self.model, epoch + 1)
         if time.perf_counter() - self.saved >= CHECKPOINT:
-            self.kept.save(self.model, self.rows, self.seconds())
+            self.kept.save(self.model, self.rows, self.seconds(), self.strip.rows)
             self.saved = time.perf_counter()
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.bar.close()
+        self.strip.close()

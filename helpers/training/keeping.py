@@ -3,13 +3,20 @@
 import json
 import re
 import shutil
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
+from zipfile import BadZipFile
 
+import numpy as np
 import pandas as pd
 
 from helpers import outputs
 from helpers.backend import keras
+
+EMPTY: Mapping[int, np.ndarray] = MappingProxyType({})
 
 
 class Trained(NamedTuple):
@@ -21,6 +28,7 @@ class Trained(NamedTuple):
     model: keras.Model
     history: pd.DataFrame
     seconds: float  # of training, over all interruptions
+    strip: Mapping[int, np.ndarray] = EMPTY  # by epoch, what the model made then; see `Task`
 
 
 class Kept:
@@ -42,9 +50,11 @@ class Kept:
                 return state
         return None
 
-    def save(self, model: keras.Model, rows: list[dict], seconds: float) -> None:
+    def save(
+        self, model: keras.Model, rows: list[dict], seconds: float, strip: Mapping[int, np.ndarray] = EMPTY
+    ) -> None:
         """Keep a checkpoint, then forget those before it."""
-        self._write(f"{self.name}.epoch-{len(rows):04d}", model, rows, seconds)
+        self._write(f"{self.name}.epoch-{len(rows):04d}", model, rows, seconds, strip)
         for path in self.store.folder.glob(f"{self.name}.epoch-*"):
             if path.name != f"{self.name}.epoch-{len(rows):04d}":
                 self.store.remove(path.name)
@@ -52,7 +62,7 @@ class Kept:
     def finish(self, trained: Trained) -> Trained:
         """Keep the result and return what is kept, then forget the checkpoints."""
         kept = trained._replace(model=_uncompiled(trained.model))
-        self._write(self.name, kept.model, kept.history.to_dict("records"), kept.seconds)
+        self._write(self.name, kept.model, kept.history.to_dict("records"), kept.seconds, kept.strip)
         for path in self.store.folder.glob(f"{self.name}.epoch-*"):
             self.store.remove(path.name)
         return kept
@@ -64,13 +74,18 @@ class Kept:
             with outputs.atomic(path) as partial:
                 shutil.copyfile(model, partial)
 
-    def _write(self, name: str, model: keras.Model, rows: list[dict], seconds: float) -> None:
+    def _write(
+        self, name: str, model: keras.Model, rows: list[dict], seconds: float, strip: Mapping[int, np.ndarray]
+    ) -> None:
         self.store.remove(name)  # what is there is damaged, or it would have been read
         with self.store.make(name) as partial:
             partial.mkdir()
             model.save(partial / "model.keras")
             record = {"model": outputs.sha256(partial / "model.keras"), "seconds": seconds, "history": rows}
             outputs.write_json(partial / "history.json", record)
+            if strip:
+                images = {str(epoch): made for epoch, made in strip.items()}
+                np.savez_compressed(partial / "strip.npz", **images)
 
     def _read(self, name: str) -> Trained | None:
         """What was trained; None where it is absent or damaged, so that it is trained anew."""
@@ -79,10 +94,18 @@ class Kept:
             record = json.loads((folder / "history.json").read_text(encoding="utf-8"))
             if record["model"] != outputs.sha256(folder / "model.keras"):
                 return None
-        except (OSError, ValueError, KeyError):
+            strip = _strip(folder / "strip.npz")
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
             return None
         model = keras.models.load_model(folder / "model.keras")
-        return Trained(model, pd.DataFrame(record["history"]), record["seconds"])
+        return Trained(model, pd.DataFrame(record["history"]), record["seconds"], strip)
+
+
+def _strip(path: Path) -> dict[int, np.ndarray]:
+    if not path.is_file():
+        return {}
+    with np.load(path) as images:
+        return {int(epoch): images[epoch] for epoch in images}
 
 
 def _uncompiled(model: keras.Model) -> keras.Model:

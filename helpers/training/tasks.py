@@ -14,7 +14,9 @@ class Task(Protocol):
     """What `training.fit` asks of a task; a recipe has at least epochs, batch_size and precision.
 
     One whose models have several optimizers has a method `optimizers` too: of a compiled model, those, with
-    their variables in place.
+    their variables in place. One whose models make images has a method `pictures`: of a model, some of them,
+    uint8 (K, H, W, C), always of the same latents; they become the training's strip. One that has data beside
+    those that it is given has their `digest`.
     """
 
     def batches(self, train: ImageSet, recipe: object, *, seed: int, first_epoch: int) -> tf.data.Dataset:

@@ -72,6 +72,10 @@ def test_a_killed_game_goes_on_to_the_same_weights(trained, tmp_path, monkeypatc
     for one, other in zip(resumed.model.get_weights(), trained.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(resumed.history, trained.history)
+    assert list(resumed.strip) == [1, 2, 3]
+    for epoch, images in resumed.strip.items():
+        assert images.shape == (10, 16, 16, 3) and images.dtype == np.uint8
+        np.testing.assert_array_equal(images, trained.strip[epoch])
 
 
 def test_the_second_training_of_a_kind_is_compiled_already_and_has_its_own_numbers(trained, tmp_path):

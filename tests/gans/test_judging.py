@@ -1,10 +1,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from tiny_sets import squares
 
-from helpers import classifiers, gans
+from helpers import classifiers, gans, training
 from helpers.backend import keras
 
 TRAIN, TEST = squares(120, 0), squares(90, 1)
@@ -103,6 +104,8 @@ def test_no_track_is_in_both_halves(classifier, monkeypatch):
     )
     gans.distances({"game": [Copies(TEST.images)] * 2}, TRAIN, tracks, classifier, seed=0)
     for judge in halves:
+        counts = [np.bincount(part) for part in (judge.labels, judge.others.labels)]
+        np.testing.assert_array_equal(*counts)
         others = {image.tobytes() for image in judge.others.images}
         of_others = {
             group
@@ -122,3 +125,51 @@ def test_agreement_is_of_the_classes_asked_for(classifier):
     assert 0 <= judged({"game": [game]}, classifier).loc["game", "agreement"] <= 1
     game.conditional = False
     assert np.isnan(judged({"game": [game]}, classifier).loc["game", "agreement"])
+
+
+def test_perception_is_of_crowds_and_psnr_of_pairs(classifier):
+    images = keras.Input((16, 16, 3))
+    same = keras.Model(images, keras.layers.Rescaling(1.0)(images))
+    black = keras.Model(images, keras.layers.Rescaling(0.0)(images))
+    restorers = {"same": [same, same], "black": [black, black]}
+
+    def darker(images, *, seed):
+        return images * 0.5
+
+    table = gans.perception(restorers, darker, TRAIN, TEST, classifier, seed=0).set_index("network")
+    assert list(table.index) == [gans.REAL, gans.NOISY, "same", "black"]
+    assert table.loc["same", "frechet"] == pytest.approx(table.loc[gans.NOISY, "frechet"], rel=1e-3)
+    assert table.loc[gans.REAL, "frechet"] < table.loc["same", "frechet"] < table.loc["black", "frechet"]
+    assert np.isnan(table.loc[gans.REAL, "psnr"])
+    assert table.loc["black", "psnr"] < table.loc["same", "psnr"]
+    assert table.loc["same", "psnr"] == pytest.approx(table.loc[gans.NOISY, "psnr"], abs=1e-6)
+    assert 0 <= table.loc["black", "ssim"] < table.loc["same", "ssim"] <= 1
+    assert set(table["trainings"]) == {2}
+
+
+def test_too_few_tracks_for_two_halves_are_refused(classifier):
+    one = replace(TEST, groups=TEST.labels)
+    with pytest.raises(ValueError, match="90 test images have no class of two tracks to halve"):
+        gans.distances({"game": [Copies(TEST.images)]}, TRAIN, one, classifier, seed=0)
+
+
+def test_curves_that_run_away_raise_an_alarm():
+    def curves(loss, right):
+        history = pd.DataFrame({"generator_loss": loss, "pairs_right": right})
+        return [training.Trained(None, history, 0.0)]
+
+    games = {
+        "even": curves([1.0, 0.9, 0.8, 0.9], [0.6, 0.7, 0.6, 0.7]),
+        "lost": curves([1.0, 0.9, 2.0, 4.0], [0.6, 0.9, 1.0, 1.0]),
+        "negative": curves([1.0, -1.0, 2.0, 40.0], [0.5] * 4),
+        "one epoch": curves([0.7], [0.5]),
+    }
+    table = gans.balance(games).set_index("network")
+    assert table["alarm"].to_dict() == {
+        "even": "",
+        "lost": "discriminator wins, loss grows",
+        "negative": "",
+        "one epoch": "",
+    }
+    assert table.loc["lost", "growth"] == pytest.approx(4 / 0.9)
+    assert np.isnan(table.loc["negative", "growth"])

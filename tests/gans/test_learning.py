@@ -94,12 +94,11 @@ def test_imitated_splits_have_their_own_digest_and_the_labels_of_the_real_images
     np.testing.assert_array_equal(made.train.labels, splits.train.labels)
     assert (made.train.images != splits.train.images).any((1, 2, 3)).all()
     np.testing.assert_array_equal(made.test.images, splits.test.images)
-    few = Splits(squares(5, 1), part := splits.test, part, "squares", "few", ())
-    both = gans.imitated(splits, game, seed=0, beside=few)
-    others = gans.imitated(splits, game, seed=0, beside=replace(few, digest="other"))
-    assert both.digest != others.digest
+    few = gans.few(Splits(squares(20, 1), part := splits.test, part, "squares", "few", ()), 5, seed=0)
+    both, others = gans.beside(few, made), gans.beside(replace(few, digest="other"), made)
+    assert both.digest != others.digest and len(few.train) == 5
     assert len(both.train) == 17 and len(both.train.groups) == len(both.train.sizes) == 17
-    np.testing.assert_array_equal(both.train.images[:5], squares(5, 1).images)
+    np.testing.assert_array_equal(both.train.images[:5], few.train.images)
     np.testing.assert_array_equal(both.train.images[5:], made.train.images)
     game.average.weights[0].assign(game.average.weights[0] + 1)
     digests = {splits.digest, made.digest, both.digest, gans.imitated(splits, game, seed=0).digest}
@@ -136,7 +135,8 @@ def test_a_classifier_learns_from_perfect_imitations_what_it_learns_from_real_im
 
     recipe = training.Recipe(epochs=4, batch_size=16, augmentation="none")
     build = partial(classifiers.cnn_baseline, 16, 3)
-    found = gans.trained_on({"copies": [Copies(), Copies()]}, build, recipe, splits, seeds=[0, 1])
+    copies = (gans.imitated(splits, Copies(), seed=seed) for seed in (0, 1))
+    found = gans.trained_on({"copies": copies}, build, recipe, seeds=[0, 1])
     right = [(classifiers.predictions(model, test.images) == test.labels).mean() for model in found["copies"]]
     assert len(right) == 2 and min(right) > 0.9
 
@@ -151,3 +151,30 @@ def test_a_discriminator_is_asked_about_images_as_they_come(splits):
     np.testing.assert_allclose(
         real, game.discriminator(splits.test.images.astype(np.float32))[:, 0], rtol=1e-4
     )
+
+
+def test_few_images_and_what_stands_beside_are_trained_on_as_many(tmp_path, monkeypatch):
+    train, test = squares(96, 0), squares(48, 1)
+    splits = Splits(train, test, test, "squares", "digest", ())
+    met = {}
+
+    def fit(build, train, validation, recipe, *, seed, data, title, **_):
+        met[title.partition(",")[0] if "of 12" in title else title] = (len(train) * recipe.epochs, seed, data)
+        return training.Trained(gans.Start("residual", 16, 3, 3, 8)(), None, 0.0)
+
+    def fit_all(starts, recipes, splits, *, seeds, **_):
+        ((name, recipe),) = recipes.items()
+        return training.Trainings(
+            {name: [fit(None, splits.train, None, recipe, seed=seeds[0], data="", title=name)]}
+        )
+
+    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(training, "fit_all", fit_all)
+    recipe = training.Recipe(epochs=2, batch_size=16)
+    options = {"start": None, "game": gans.Recipe(epochs=3), "seeds": [0, 1], "others": {"more": splits}}
+    found = gans.added(splits, 12, None, recipe, **options)
+    assert list(found) == ["12", "12, augmented", "12, generated", "12, more"]
+    game = met.pop("of 12")
+    assert game[0] == 3 * 96  # as many images as a game of all of them meets
+    assert {images for images, *_ in met.values()} == {2 * (12 + 96)}
+    assert len({data for *_, data in met.values()}) == 6  # augmented ones learn from the same images

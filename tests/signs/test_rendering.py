@@ -222,3 +222,20 @@ def test_jpeg_quality_sets_how_much_of_the_frame_is_lost():
 def test_a_negative_seed_is_refused():
     with pytest.raises(ValueError, match="seed is -1"):
         signs.frame(0, seed=-1)
+
+
+@pytest.mark.parametrize("size", [16, 32, 300])
+def test_a_drawing_is_flat_whole_and_the_same_for_the_same_seed(size):
+    image = signs.drawing(14, size, seed=1)
+    assert image.shape == (size, size, 3) and image.dtype == np.uint8
+    np.testing.assert_array_equal(signs.drawing(14, size, seed=1), image)
+    assert not np.array_equal(signs.drawing(14, size, seed=2), image)
+    corners = image[[0, 0, -1, -1], [0, -1, 0, -1]].astype(int)
+    assert np.ptp(corners) == 0  # one grey around the stop sign
+    red = (image[..., 0] > 150) & (image[..., 1] < 80)
+    assert 0.2 < red.mean() < 0.8
+
+
+def test_no_drawing_of_a_class_that_is_none():
+    with pytest.raises(ValueError, match="no sign has class 43"):
+        signs.drawing(43, 32, seed=0)

@@ -62,3 +62,14 @@ def test_the_name_holds_the_key_and_not_how_often_keras_counted(tmp_path):
 
     assert name("functional_7", ["a"]) == name("functional", ["a"]) != name("functional", ["b"])
     assert name("functional_7", ["a"]).startswith("functional-")
+
+
+def test_a_strip_is_kept_with_a_checkpoint_and_a_result(kept, model, tmp_path):
+    strip = {1: np.zeros((2, 4, 4, 3), np.uint8), 12: np.ones((2, 4, 4, 3), np.uint8)}
+    kept.save(model, ROWS, 3.0, strip)
+    kept.finish(Trained(model, pd.DataFrame(ROWS), 5.0, kept.checkpoint().strip))
+    found = kept.finished().strip
+    assert list(found) == [1, 12]
+    np.testing.assert_array_equal(found[12], strip[12])
+    next(tmp_path.glob("*/strip.npz")).write_bytes(b"half of it")
+    assert kept.finished() is None
