@@ -14,8 +14,8 @@ from helpers.gans.learning import in_grey, samples, scores, trained_on, walk
 from helpers.gans.losses import OBJECTIVES
 from helpers.gans.networks import NETWORKS, Players, dcgan, dense, patches, perceptron, residual, unet
 from helpers.gans.recipes import RECIPES, Recipe
-from helpers.gans.translating import Denoising, Painting, Unpaired, drawings, drawn, rendered, translate
-from helpers.gans.translating import translated
+from helpers.gans.translating import Denoising, Painting, Unpaired, drawings, drawn, rendered, sources
+from helpers.gans.translating import translate, translated
 from helpers.gans.translators import Cycle, Translation, Translator
 
 __all__ = [
@@ -23,6 +23,6 @@ __all__ = [
     *("FlowMatching", "FlowRecipe", "Game", "Painting", "Players", "Recipe", "Start", "Translation"),
     *("Translator", "Unpaired", "added", "balance", "beside", "dcgan", "decode", "dense", "distances"),
     *("drawings", "drawn", "evaluation", "few", "fit_all", "generate", "imitated", "in_grey", "patches"),
-    *("perception", "perceptron", "rendered", "residual", "samples", "scores", "trained_on", "translate"),
-    *("translated", "unet", "velocity", "walk"),
+    *("perception", "perceptron", "rendered", "residual", "samples", "scores", "sources", "trained_on"),
+    *("translate", "translated", "unet", "velocity", "walk"),
 ]

@@ -17,7 +17,7 @@ class Denoising(Adversarial):
     model, pictures = Translation, None
 
     def condition(self, part: ImageSet) -> Condition:
-        """New noise in every epoch, at the strength of its set: of weak noise, `l1` learns nothing."""
+        """New noise in every epoch, at the strength of its set: weaker, it teaches `l1` to do nothing."""
 
         def noisy(images: tf.Tensor, indices: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
             return noise.mixture(images, seed=tf.bitcast(key, tf.int64), weakest=1.0)
@@ -83,6 +83,16 @@ def rendered(splits: Splits, *, seed: int) -> Splits:
     count, size = len(splits.train), splits.train.images.shape[1]
     counts = {"train_images": round(1.6 * count), "test_images": 43}  # a part of them is for validation
     return few(datasets.load("signs", size, "roi", seed=seed, **counts), count, seed=seed)
+
+
+SOURCES = {"drawings": drawn, "renderings": rendered}
+
+
+def sources(kind: str, splits: Splits, *, seed: int) -> Splits:
+    """Other images of the same classes, of a kind of `SOURCES`; ValueError for another kind."""
+    if kind not in SOURCES:
+        raise ValueError(f"unknown sources {kind!r}: choose one of {', '.join(SOURCES)}")
+    return SOURCES[kind](splits, seed=seed)
 
 
 def translate(translator: keras.Model, images: np.ndarray) -> np.ndarray:

@@ -107,3 +107,9 @@ def test_rendered_signs_are_as_many_and_of_that_size(splits):
     assert made.digest != gans.rendered(splits, seed=1001).digest
     with pytest.raises(DataError, match="traffic signs"):
         gans.rendered(replace(splits, train=squares(3, 0)), seed=0)
+
+
+def test_sources_are_chosen_by_name_and_others_refused(splits):
+    assert gans.sources("drawings", splits, seed=3).digest == gans.drawn(splits, seed=3).digest
+    with pytest.raises(ValueError, match="unknown sources 'rendering': choose one of drawings, renderings"):
+        gans.sources("rendering", splits, seed=0)
