@@ -1,4 +1,4 @@
-"""The command line: `python -m helpers run | list | sweep | results | doctor | bench`."""
+"""The command line: `python -m helpers run | list | sweep | enrol | identify | results | doctor | bench`."""
 
 import argparse
 import os
@@ -96,6 +96,30 @@ def sweep(options: argparse.Namespace) -> int:
     return 0 if sweeps.run(request, options.shards, options.cores, options.snakemake) else 1
 
 
+def enrol(options: argparse.Namespace) -> int:
+    """Write a person's entry into a gallery of notebook 11."""
+    from helpers.workbook import galleries
+
+    print(galleries.enrol(options.gallery, options.name, options.pictures))
+    return 0
+
+
+def remove(options: argparse.Namespace) -> int:
+    """Delete a person's entry from a gallery."""
+    from helpers.workbook import galleries
+
+    print(galleries.remove(options.gallery, options.name))
+    return 0
+
+
+def identify(options: argparse.Namespace) -> int:
+    """Say whom pictures show, all of one person, and how surely."""
+    from helpers.workbook import galleries
+
+    print(galleries.identify(options.gallery, options.pictures))
+    return 0
+
+
 def shard(options: argparse.Namespace) -> int:
     """Compute one shard of a noise sweep; called by sweep.smk."""
     os.environ |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), str(options.cores))
@@ -153,6 +177,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--only-correct", action="store_true", help=right)
     command.add_argument("--shards", type=int, metavar="N", default=1, help="jobs of Snakemake, if above 1")
     command.set_defaults(command=sweep)
+    for function in (enrol, remove, identify):
+        command = commands.add_parser(function.__name__, help=function.__doc__)
+        command.add_argument("gallery", metavar="GALLERY", help="its folder")
+        if function is not identify:
+            command.add_argument("name", metavar="NAME", help="of the person")
+        if function is not remove:
+            command.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, or folders of them")
+        command.set_defaults(command=function)
     command = commands.add_parser("shard", help=shard.__doc__)
     command.add_argument("request", type=Path)
     command.add_argument("shard", type=int, nargs=2, metavar=("NUMBER", "SHARDS"))

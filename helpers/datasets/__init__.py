@@ -8,11 +8,11 @@ layouts, `archives` to read zips and folders safely, and `downloads` to fetch wi
 from helpers.datasets import gtsrb
 from helpers.datasets.archives import DataError
 from helpers.datasets.loading import load, source_digest
-from helpers.datasets.preparation import FITS
+from helpers.datasets.preparation import FITS, read_pictures
 from helpers.datasets.sources import NAMES, places, remarks
 from helpers.datasets.splits import ImageSet, Splits, split_by_group
 
 __all__ = [
-    *("FITS", "NAMES", "DataError", "ImageSet", "Splits", "gtsrb", "load", "places", "remarks"),
-    *("source_digest", "split_by_group"),
+    *("FITS", "NAMES", "DataError", "ImageSet", "Splits", "gtsrb", "load", "places", "read_pictures"),
+    *("remarks", "source_digest", "split_by_group"),
 ]

@@ -12,7 +12,7 @@ GTSRB's boxes name the first and the last pixel inside, so that `image[Y1 : Y2 +
 import json
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from helpers import outputs
-from helpers.datasets.archives import DataError
+from helpers.datasets.archives import DataError, decode, is_image
 from helpers.datasets.pictures import Pictures
 
 FITS = ("resize", "crop_or_pad", "roi")
@@ -65,6 +65,28 @@ def _crop_or_pad(image: np.ndarray, size: int) -> np.ndarray:
     fitted = np.zeros((size, size, 3), np.uint8)
     fitted[top : top + height, left : left + width] = image
     return fitted
+
+
+def read_pictures(places: Iterable[str | Path], size: int, fit: str = "resize") -> np.ndarray:
+    """Pictures of one's own, files or whole folders, fitted: uint8 (N, size, size, 3), in order of names.
+
+    Raises DataError, with the name, for a place that is absent or holds no picture, and for one that cannot
+    be read.
+    """
+    found = []
+    for place in map(Path, places):
+        files = (
+            sorted(path for path in place.rglob("*") if is_image(path.name)) if place.is_dir() else [place]
+        )
+        if not files:
+            raise DataError(f"{place} holds no pictures: put some there.")
+        for file in files:
+            try:
+                data = file.read_bytes()
+            except OSError as error:
+                raise DataError(f"{file} cannot be read ({error.strerror}): correct the path.") from error
+            found.append(fit_image(decode(data, str(file)), size, fit))
+    return np.stack(found)
 
 
 def prepare(

@@ -6,13 +6,13 @@ finished pieces of long work (trainings, chunks of sweeps, searches), found agai
 `rests_on` reads that from the code itself. Every file is written beside its place and renamed.
 """
 
-from helpers.outputs.cache import Store, named
+from helpers.outputs.cache import Store, digest, named
 from helpers.outputs.code import Package, rests_on
 from helpers.outputs.files import PARTIAL, ROOT, atomic, folder, relative, sha256, write_json
 from helpers.outputs.reference import keep
 from helpers.outputs.run import Run, published, readable, versions
 
 __all__ = [
-    *("PARTIAL", "ROOT", "Package", "Run", "Store", "atomic", "folder", "keep", "named", "published"),
-    *("readable", "relative", "rests_on", "sha256", "versions", "write_json"),
+    *("PARTIAL", "ROOT", "Package", "Run", "Store", "atomic", "digest", "folder", "keep", "named"),
+    *("published", "readable", "relative", "rests_on", "sha256", "versions", "write_json"),
 ]

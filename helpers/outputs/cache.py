@@ -86,6 +86,13 @@ def named(*key: object) -> str:
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
 
 
+def digest(array: np.ndarray) -> str:
+    """SHA-256 (hex) of an array's values, with its shape and kind."""
+    found = hashlib.sha256(f"{array.dtype}{array.shape}".encode())
+    found.update(np.ascontiguousarray(array))
+    return found.hexdigest()
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)

@@ -16,11 +16,11 @@ from helpers.training.optimizers import FusedAdam
 from helpers.training.recipes import NEAREST, PAPER, SCHEDULES, Recipe
 from helpers.training.starts import Copy, Pretrained, start_by
 from helpers.training.tasks import Classification, Task, cosine
-from helpers.training.transfer import Unfrozen, features, fit_few, fit_outputs
+from helpers.training.transfer import Unfrozen, features, fit_few, fit_outputs, without_output
 
 __all__ = [
     *("NEAREST", "PAPER", "SCHEDULES", "Build", "Classification", "Copy", "FusedAdam"),
     *("Pretrained", "Recipe", "Task", "Trained", "Trainings", "Unfrozen", "augmentation"),
     *("batches", "cosine", "drawn", "features", "fit", "fit_all", "fit_few", "fit_outputs"),
-    *("seed_everything", "shuffled", "start_by", "untuned"),
+    *("seed_everything", "shuffled", "start_by", "untuned", "without_output"),
 ]

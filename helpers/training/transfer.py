@@ -5,7 +5,6 @@ While everything before the output layer is frozen, what that layer sees of an i
 computed once, and kept.
 """
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,10 +29,9 @@ def features(model: keras.Model, images: np.ndarray, *, cache: Path | None = Non
     model: ends with a dense layer; cache: folder of what was computed, `CACHE` by default, from which it is
     memory-mapped.
     """
-    seen = _without_output(model)
-    pixels = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
+    seen = without_output(model)
     store = outputs.Store(cache or CACHE)
-    name = f"{outputs.named(classifiers.digest(seen), images.shape, pixels)}.npy"
+    name = f"{outputs.named(classifiers.digest(seen), outputs.digest(images))}.npy"
     with store.held(name):  # another notebook may be computing the same
         if store.find(name) is None:
             with store.make(name) as partial_file:
@@ -66,7 +64,7 @@ def fit_outputs(
         model = seeded(start, seed)
         seen = [_seen(model, part, cache) for part in (splits.train, splits.validation)]
         title = f"{name}, training {number + 1} of {len(starts)}"
-        data = outputs.named(splits.digest, classifiers.digest(_without_output(model)))
+        data = outputs.named(splits.digest, classifiers.digest(without_output(model)))
         options = {"seed": seed, "data": data, "title": title, "cache": cache}
         trained = fit(Copy(_output_layer(model)), *seen, recipe, **options)  # compiled once for all
         model.layers[-1].set_weights(trained.model.layers[-1].get_weights())
@@ -140,7 +138,8 @@ def _seen(model: keras.Model, part: ImageSet, cache: Path | None) -> ImageSet:
     return replace(part, images=features(model, part.images, cache=cache))
 
 
-def _without_output(model: keras.Model) -> keras.Model:
+def without_output(model: keras.Model) -> keras.Model:
+    """A classifier up to what its output layer sees: images to (N, D). ValueError where it ends otherwise."""
     if not isinstance(model.layers[-1], keras.layers.Dense):
         raise ValueError(f"{model.name} does not end with a dense layer, and so has no output layer to train")
     return keras.Model(model.inputs, model.layers[-1].input, name=model.name)

@@ -4,8 +4,10 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from tiny_sets import picture
 
+from helpers import datasets
 from helpers.datasets import preparation
 from helpers.datasets.archives import DataError
 from helpers.datasets.pictures import Pictures
@@ -201,3 +203,26 @@ def test_opencv_may_be_called_from_several_threads_with_equal_results(tmp_path):
     )
     shrunk = cv2.resize(image, (8, 8), interpolation=cv2.INTER_AREA)
     assert (preparation.read(tmp_path / "set")[0]["test"]["images"] == shrunk).all()
+
+
+class TestReadPictures:
+    def test_files_and_folders_are_read_in_order_and_fitted(self, tmp_path):
+        (tmp_path / "person" / "deeper").mkdir(parents=True)
+        for number, name in enumerate(("b.png", "a.png", "deeper/c.png")):
+            Image.new("RGB", (30, 20), (number * 40,) * 3).save(tmp_path / "person" / name)
+        (tmp_path / "person" / "notes.txt").write_text("no picture")
+        one = tmp_path / "one.png"
+        Image.new("L", (8, 8), 200).save(one)
+        found = datasets.read_pictures([tmp_path / "person", str(one)], 16)
+        assert found.shape == (4, 16, 16, 3) and found.dtype == np.uint8
+        assert found[:, 0, 0, 0].tolist() == [40, 0, 80, 200]
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [("empty", "holds no pictures"), ("bad.png", "not a readable image"), ("no.png", "cannot be read")],
+    )
+    def test_what_holds_no_picture_is_refused_by_name(self, tmp_path, name, message):
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "bad.png").write_bytes(b"no picture")
+        with pytest.raises(datasets.DataError, match=f"{name}.*{message}"):
+            datasets.read_pictures([tmp_path / name], 16)

@@ -85,3 +85,10 @@ def test_removing_what_is_not_there_is_no_error(store):
     store.save("one.npz", ARRAYS)
     store.remove("one.npz")
     assert store.find("one.npz") is None
+
+
+def test_a_digest_is_of_values_shape_and_kind():
+    array = np.arange(6, dtype=np.uint8)
+    assert outputs.digest(array) == outputs.digest(array.copy()) == outputs.digest(np.repeat(array, 2)[::2])
+    others = [array[::-1], array.reshape(2, 3), array.astype(np.int8)]
+    assert len({outputs.digest(array), *map(outputs.digest, others)}) == 4

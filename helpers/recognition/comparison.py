@@ -1,0 +1,227 @@
+"""Which system recognises people, by how many images, frames and under which noise."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from helpers import metrics
+from helpers.recognition.general import embed
+from helpers.recognition.protocol import Fold
+from helpers.recognition.systems import Recogniser, grade
+
+Trainings = Sequence[Sequence[Recogniser]]  # by training and fold
+POINTS = 400  # of a curve, at most
+
+
+def fit_all(folds: Sequence[Fold], *, seeds: Iterable[int], **options: object) -> list[list[Recogniser]]:
+    """Of every training (seed) the recognisers of all folds; options and errors: of `Recogniser`."""
+    return [[Recogniser(fold, seed=seed, **options) for fold in folds] for seed in seeds]
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Log-odds of probes against entries, of every system, training and fold.
+
+    log_odds: by system, training and fold (N, P); shown: of each fold (N,), a place among its P entries;
+    thresholds: by system, training and fold, below which nobody is named; names: of each fold, its people;
+    enrolled: images of a person, at most.
+    """
+
+    log_odds: dict[str, list[list[np.ndarray]]]
+    shown: list[np.ndarray]
+    thresholds: dict[str, list[list[float]]]
+    names: list[tuple[str, ...]]
+    enrolled: int
+
+    def errors(self) -> pd.DataFrame:
+        """A row a system: how often it is wrong, in percent.
+
+        Columns system, eer, eer_low, eer_high: the equal error rate of all pairs, by `equal_error_interval`;
+        accuracy, low, high: closed set, the right person first (rank 1), by person and training; rank_5; the
+        open set: named, known people who are named and rightly, and false_accepts, strangers who are named,
+        as which every probe counts once, without its own entry; grade_own, grade_other: mean grades of pairs;
+        entries, enrolled, people, probes, trainings.
+        """
+        return pd.DataFrame([self._row(system) for system in self.log_odds])
+
+    def differences(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+        """A row a pair of systems, the first less the second: equal error rate and rank 1, in points.
+
+        Columns systems, eer, eer_low, eer_high, and of rank 1 those of `metrics.difference_row`, p corrected
+        over the table by Holm (p_holm).
+        """
+        rows = []
+        for one, other in pairs:
+            less = self._pairs(other)[0]
+            rate = metrics.equal_error_interval(*self._pairs(one), less=less)
+            row = {"systems": f"{one} - {other}"} | _percent("eer", rate)
+            rows.append(row | metrics.difference_row(self._first(one), self._first(other)))
+        table = pd.DataFrame(rows)
+        return table.assign(p_holm=metrics.holm(table["p"]))
+
+    def curves(self) -> pd.DataFrame:
+        """False accepts and rejects (%) of every system at every threshold, all trainings together."""
+        found = []
+        for system in self.log_odds:
+            scores, genuine, _ = (np.concatenate(parts) for parts in self._pairs(system))
+            rates = metrics.roc(scores[genuine], scores[~genuine])
+            kept = np.unique(np.linspace(0, len(rates) - 1, POINTS).astype(int))
+            found.append(rates.iloc[kept].assign(system=system))
+        table, errors = pd.concat(found, ignore_index=True), ["false_accepts", "false_rejects"]
+        return table.assign(**100 * table[errors])
+
+    def clips(self, frames: int) -> "Matches":
+        """Clips of so many frames, each of one person, instead of single probes: the mean of their log-odds.
+
+        What is left over of a person's probes counts nowhere. ValueError where nobody has as many.
+        """
+        places = {fold: _clips(shown, frames) for fold, shown in enumerate(self.shown)}
+        places = {fold: clips for fold, clips in places.items() if clips}
+        if not places:
+            raise ValueError(f"no person has {frames} probes: take fewer frames")
+        fused = {
+            system: [
+                [np.stack([row[fold][clip].mean(0) for clip in clips]) for fold, clips in places.items()]
+                for row in rows
+            ]
+            for system, rows in self.log_odds.items()
+        }
+        shown = [self.shown[fold][[clip[0] for clip in clips]] for fold, clips in places.items()]
+        thresholds = {
+            system: [[row[fold] for fold in places] for row in rows]
+            for system, rows in self.thresholds.items()
+        }
+        return Matches(fused, shown, thresholds, [self.names[fold] for fold in places], self.enrolled)
+
+    def _row(self, system: str) -> dict[str, object]:
+        rate, first = metrics.equal_error_interval(*self._pairs(system)), self._first(system)
+        scores, genuine, people = (np.concatenate(parts) for parts in self._pairs(system))
+        known, strangers = self._open(system)
+        row = {"system": system} | _percent("eer", rate)
+        accuracy = metrics.accuracy_row(first, self._people())
+        ends = ("track_low", "track_high") if np.isfinite(accuracy["track_low"]) else ("low", "high")
+        row |= {"accuracy": accuracy["accuracy"], "low": accuracy[ends[0]], "high": accuracy[ends[1]]}
+        row |= {"rank_5": 100 * float(np.mean(self._within(system, 5)))}
+        row |= {"named": 100 * known, "false_accepts": 100 * strangers}
+        row |= {"grade_own": grade(scores[genuine]).mean(), "grade_other": grade(scores[~genuine]).mean()}
+        counts = {"entries": max(map(len, self.names)), "enrolled": self.enrolled}
+        counts |= {"people": len(np.unique(people)), "probes": sum(map(len, self.shown))}
+        return row | counts | {"trainings": len(self.log_odds[system])}
+
+    def _people(self) -> np.ndarray:
+        """Whom each probe shows, counted over all folds."""
+        starts = np.cumsum([0, *map(len, self.names)])
+        return np.concatenate([own + start for own, start in zip(self.shown, starts, strict=False)])
+
+    def _pairs(self, system: str) -> tuple[list, list, list]:
+        """Scores, whether genuine, and the person shown, of all pairs of a training, a list each."""
+        scores = [np.concatenate([found.ravel() for found in row]) for row in self.log_odds[system]]
+        own = [
+            shown[:, None] == np.arange(len(names))
+            for shown, names in zip(self.shown, self.names, strict=True)
+        ]
+        genuine = np.concatenate([matrix.ravel() for matrix in own])
+        persons = np.repeat(self._people(), np.concatenate([np.full(len(m), m.shape[1]) for m in own]))
+        return scores, [genuine] * len(scores), [persons] * len(scores)
+
+    def _within(self, system: str, rank: int) -> np.ndarray:
+        """Whether the person shown is among the first so many, (S, N)."""
+        return np.stack(
+            [
+                np.concatenate([_rank(found, own) < rank for found, own in zip(row, self.shown, strict=True)])
+                for row in self.log_odds[system]
+            ]
+        )
+
+    def _first(self, system: str) -> np.ndarray:
+        return self._within(system, 1)
+
+    def _open(self, system: str) -> tuple[float, float]:
+        """Shares of known people who are named rightly, and of strangers who are named."""
+        known, strangers = [], []
+        for row, thresholds in zip(self.log_odds[system], self.thresholds[system], strict=True):
+            for found, own, threshold in zip(row, self.shown, thresholds, strict=True):
+                best, mine = found.max(1), found[np.arange(len(own)), own]
+                known.append((mine == best) & (best >= threshold))
+                others = np.where(own[:, None] == np.arange(found.shape[1]), -np.inf, found)
+                strangers.append(others.max(1) >= threshold)
+        return float(np.concatenate(known).mean()), float(np.concatenate(strangers).mean())
+
+
+def matches(trainings: Trainings, noise: Callable[..., ArrayLike] | None = None, *, seed: int = 0) -> Matches:
+    """All probes against who is tested in their fold; noise: on the probes, such as a `noise.NoiseSet`."""
+    folds = [recogniser.fold for recogniser in trainings[0]]
+    probes = [
+        fold.tested.probes
+        if noise is None
+        else np.asarray(noise(fold.tested.probes, seed=seed, indices=np.arange(len(fold.tested.probes))))
+        for fold in folds
+    ]
+    found = [
+        [recogniser.scores(images) for recogniser, images in zip(row, probes, strict=True)]
+        for row in trainings
+    ]
+    systems = trainings[0][0].systems
+    log_odds = {name: [[scores[name] for scores in row] for row in found] for name in systems}
+    thresholds = {
+        name: [[one.scales[name].threshold for one in row] for row in trainings] for name in systems
+    }
+    enrolled = max(len(images) for fold in folds for images in fold.tested.enrolled)
+    return Matches(
+        log_odds,
+        [fold.tested.shown for fold in folds],
+        thresholds,
+        [fold.tested.names for fold in folds],
+        enrolled,
+    )
+
+
+def look_alikes(trainings: Trainings, system: str = "signature", *, count: int = 20) -> pd.DataFrame:
+    """How much of a person's variety a generator makes: a row a person, means over trainings.
+
+    Columns name, own and made: mean distance (1 - cosine of the general network's features) between enrolled
+    images, and between so many look-alikes; share: made by own, near 0 where a generator makes one image
+    only; alike: largest cosine of a look-alike and an enrolled image, on average.
+    """
+    rows = []
+    for recogniser in (one for row in trainings for one in row):
+        made = recogniser.signatures[system].generate(count, seed=0)
+        for name, enrolled, images in zip(
+            recogniser.fold.tested.names, recogniser.tested.features, made, strict=True
+        ):
+            features = embed(recogniser.general, images)
+            row = {"name": name, "own": _spread(enrolled), "made": _spread(features)}
+            rows.append(row | {"alike": float((features @ enrolled.T).max(1).mean())})
+    table = pd.DataFrame(rows).groupby("name", sort=False).mean()
+    table.insert(2, "share", table["made"] / table["own"])
+    return table.reset_index()
+
+
+def _spread(features: np.ndarray) -> float:
+    """Mean distance between different rows (K, D) of norm 1; NaN of one alone."""
+    count = len(features)
+    if count < 2:
+        return np.nan
+    return float(1 - (np.square(features.sum(0)).sum() - count) / (count * (count - 1)))
+
+
+def _clips(shown: np.ndarray, frames: int) -> list[np.ndarray]:
+    """Places of probes in clips of so many, each of one person."""
+    return [
+        places[first : first + frames]
+        for places in (np.flatnonzero(shown == person) for person in np.unique(shown))
+        for first in range(0, len(places) - frames + 1, frames)
+    ]
+
+
+def _rank(found: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Entries (N,) that a probe matches better than its own; an equal one counts as half of one."""
+    mine = found[np.arange(len(own)), own][:, None]
+    return (found > mine).sum(1) + ((found == mine).sum(1) - 1) / 2
+
+
+def _percent(name: str, interval: tuple[float, float, float]) -> dict[str, float]:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), 100 * np.array(interval), strict=True))

@@ -1,0 +1,159 @@
+"""A gallery on disk: a manifest, the general network, and a file for each person.
+
+To enrol or remove somebody touches that person's file alone, which is written beside its place and renamed:
+two processes may do so at once. What belongs to all is written once, the manifest last.
+"""
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from helpers import classifiers, outputs
+from helpers.backend import keras
+from helpers.recognition import general, signatures
+from helpers.recognition.search import Index
+from helpers.recognition.systems import Recogniser, Scale
+
+FORMAT = 1  # of the files; raise it when they change their meaning
+SYSTEM = "both layers"  # that a gallery searches by
+MANIFEST, NETWORK, OTHERS, PEOPLE = "manifest.json", "general.keras", "others.npz", "people"
+
+
+class GalleryError(ValueError):
+    """What is wrong with a gallery or a request, and what to do."""
+
+
+class Gallery:
+    """People who can be recognised."""
+
+    def __init__(self, folder: str | Path):
+        """Open a gallery; GalleryError where there is none, or it is damaged or of another format."""
+        self.folder = Path(folder)
+        try:
+            manifest = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise GalleryError(
+                f"{folder} holds no gallery: notebook 11 founds one, 11_gallery among its results"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise GalleryError(
+                f"{self.folder / MANIFEST} is damaged ({error}): found the gallery anew"
+            ) from None
+        if manifest.get("format") != FORMAT:
+            raise GalleryError(f"{folder} has format {manifest.get('format')}, not {FORMAT}: found it anew")
+        path = self.folder / NETWORK
+        if not path.is_file() or outputs.sha256(path) != manifest["network"]:
+            raise GalleryError(f"{path} is absent or not the network of this gallery: found the gallery anew")
+        self.model, self.network, self.manifest = keras.models.load_model(path), manifest["layers"], manifest
+        scale = manifest["scale"]
+        self.scale = Scale(tuple(scale["slopes"]), scale["offset"], scale["threshold"])
+        recipe = manifest["recipe"]
+        self.recipe = signatures.Recipe(**recipe | {"against": tuple(recipe["against"])})
+        self.image_size, self.fit = self.model.input_shape[1], manifest["fit"]
+        self.store = outputs.Store(self.folder / PEOPLE)
+
+    @classmethod
+    def found(cls, folder: str | Path, recogniser: Recogniser, fit: str) -> "Gallery":
+        """A gallery from a recogniser's layers and scale, with nobody in it.
+
+        One that stands there is kept, with its people, if its layers are the same; else it is set aside, as
+        `<folder>-old-<number>`. fit: how pictures are fitted, a choice of `datasets.FITS`.
+        """
+        folder, layers = Path(folder), classifiers.digest(recogniser.general)
+        manifest = {"format": FORMAT, "fit": fit, "layers": layers, "recipe": asdict(recogniser.recipe)}
+        manifest["scale"] = asdict(recogniser.scales[SYSTEM])
+        manifest = json.loads(json.dumps(manifest))
+        if folder.exists():
+            try:
+                opened = cls(folder)
+            except GalleryError:
+                opened = None
+            if opened and manifest.items() <= opened.manifest.items():
+                return opened
+            number = next(n for n in count(1) if not folder.with_name(f"{folder.name}-old-{n}").exists())
+            folder.rename(folder.with_name(f"{folder.name}-old-{number}"))
+        (folder / PEOPLE).mkdir(parents=True)
+        with outputs.atomic(folder / NETWORK) as partial:
+            recogniser.general.save(partial)
+        outputs.Store(folder).save(OTHERS, {"images": recogniser.fold.public.images})
+        outputs.write_json(folder / MANIFEST, manifest | {"network": outputs.sha256(folder / NETWORK)})
+        return cls(folder)
+
+    @property
+    def names(self) -> list[str]:
+        """Who has an entry, in order."""
+        files = (path for path in self.store.folder.glob("*.npz") if not path.name.startswith("."))
+        return sorted(unquote(path.stem) for path in files)
+
+    def enrol(self, people: Mapping[str, np.ndarray], *, seed: int = 0) -> None:
+        """Write an entry for each name, by images uint8 (K, H, W, C) of that person.
+
+        Raises GalleryError for a name that is taken or cannot be one of a file, and for images of another
+        size; others as `signatures.enrol`.
+        """
+        for name, images in people.items():
+            self._check(name, images)
+        if not people:
+            return
+        others, images = self._others(), list(people.values())
+        several = signatures.enrol(images, others, self.recipe, seed=seed, cache=False)
+        for number, (name, images) in enumerate(people.items()):
+            entry = {f"d{place}": values[number] for place, values in enumerate(several.discriminators)}
+            entry |= {"features": general.embed(self.model, images), "network": np.array(self.network)}
+            with self.store.held(_file(name)):
+                if self.store.find(_file(name)):
+                    raise GalleryError(
+                        f"{name} was enrolled meanwhile: remove that entry or take another name"
+                    )
+                self.store.save(_file(name), entry)
+
+    def remove(self, name: str) -> None:
+        """Delete an entry; GalleryError where there is none."""
+        if name not in self.names:
+            raise GalleryError(f"{name} is not in the gallery: it has {', '.join(self.names) or 'nobody'}")
+        self.store.remove(_file(name))
+
+    def index(self) -> Index:
+        """All entries in memory; damaged ones and those of another network are named and left out."""
+        found = {}
+        for name in self.names:
+            arrays = self.store.arrays(_file(name))
+            wanted = {"features", "network", *(f"d{place}" for place in range(8))}
+            if arrays is None or set(arrays) != wanted or str(arrays["network"]) != self.network:
+                path = self.store.folder / _file(name)
+                warnings.warn(
+                    f"{path} is damaged or of another network: left out; enrol {name} anew", stacklevel=2
+                )
+            else:
+                found[name] = arrays
+        kinds = [f"d{place}" for place in range(8)]
+        stacked = [np.stack([arrays[kind] for arrays in found.values()]) for kind in kinds] if found else []
+        features = [arrays["features"] for arrays in found.values()]
+        return Index(self.model, tuple(found), features, stacked, self.scale)
+
+    def _check(self, name: str, images: np.ndarray) -> None:
+        if not name.strip() or not name.isprintable() or len(_file(name)) > 200:
+            raise GalleryError(f"{name!r} cannot be the name of an entry: take 1 to 60 printable characters")
+        if name.casefold() in {known.casefold() for known in self.names}:
+            raise GalleryError(f"{name} is in the gallery already: remove that entry or take another name")
+        if images.shape[1:] != self.model.input_shape[1:] or not len(images):
+            raise GalleryError(
+                f"{name}: images {images.shape}, but the gallery takes {self.model.input_shape}"
+            )
+
+    def _others(self) -> np.ndarray:
+        arrays = outputs.Store(self.folder).arrays(OTHERS)
+        if arrays is None or "images" not in arrays:
+            raise GalleryError(f"{self.folder / OTHERS} is absent or damaged: found the gallery anew")
+        return arrays["images"]
+
+
+def _file(name: str) -> str:
+    """The name of a person's file: any character that a file system may refuse is written as its number."""
+    return f"{quote(name, safe=' ()').replace('.', '%2E')}.npz"

@@ -1,0 +1,189 @@
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import recognition
+from helpers.__main__ import main
+
+
+@pytest.fixture
+def gallery(tmp_path, recognisers):
+    return recognition.Gallery.found(tmp_path / "gallery", recognisers[0][0], "resize")
+
+
+@pytest.fixture
+def trial(folds):
+    return folds[0].tested
+
+
+@pytest.fixture
+def full(gallery, trial):
+    gallery.enrol(dict(zip(trial.names, trial.enrolled, strict=True)))
+    return gallery
+
+
+def test_who_is_enrolled_is_found_and_who_is_not_is_nobody(full, trial, folds):
+    index, right = full.index(), []
+    for number, name in enumerate(trial.names):
+        table = index.identify(trial.probes[trial.shown == number])
+        right.append(table["name"].iloc[0] == name and bool(table["named"].iloc[0]))
+        assert table["grade"].between(1, 10).all() and table["grade"].is_monotonic_decreasing
+    assert np.mean(right) >= 0.75
+    strangers = [index.identify(images)["named"].iloc[0] for images in folds[0].held.enrolled]
+    assert np.mean(strangers) <= 0.5
+
+
+def test_an_index_scores_as_the_signatures_do(full, trial):
+    index = full.index()
+    places, cosines, logits = index.search(trial.probes[:, None], 2)
+    assert places.shape == cosines.shape == logits.shape == (len(trial.probes), 2)
+    order = [index.names.index(name) for name in trial.names]
+    alone = recognition.Signatures(list(index.discriminators), [], trial.probes.shape[1:]).logits(
+        trial.probes
+    )
+    np.testing.assert_allclose(logits, np.take_along_axis(alone, places, 1), atol=1e-3)
+    assert sorted(order) == list(range(len(trial.names)))
+
+
+def test_to_add_and_remove_somebody_touches_one_file(full, trial):
+    people = full.folder / "people"
+    before = {path.name: path.stat().st_mtime_ns for path in people.glob("*.npz")}
+    full.enrol({"Zoë (2)": trial.probes[:2]})
+    after = {path.name: path.stat().st_mtime_ns for path in people.glob("*.npz")}
+    assert before.items() <= after.items() and len(after) == len(before) + 1
+    full.remove("Zoë (2)")
+    assert {path.name: path.stat().st_mtime_ns for path in people.glob("*.npz")} == before
+
+
+def test_names_may_hold_any_character_but_not_climb(full, trial):
+    full.enrol({"70 km/h": trial.probes[:1], "../x": trial.probes[:1], ".": trial.probes[:1]})
+    assert {"70 km/h", "../x", "."} < set(full.names)
+    assert not list(full.folder.parent.glob("x*"))
+    assert {"70 km/h", "../x", "."} < set(full.index().names)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 300])
+def test_names_that_cannot_be_shown_are_refused(gallery, trial, name):
+    with pytest.raises(recognition.GalleryError, match="cannot be the name"):
+        gallery.enrol({name: trial.probes[:1]})
+
+
+def test_a_name_is_given_once(full, trial):
+    with pytest.raises(recognition.GalleryError, match="in the gallery already"):
+        full.enrol({trial.names[0].upper(): trial.probes[:1]})
+
+
+def test_images_of_another_size_are_refused(gallery, trial):
+    with pytest.raises(recognition.GalleryError, match="the gallery takes"):
+        gallery.enrol({"x": trial.probes[:1, :8]})
+    with pytest.raises(recognition.GalleryError, match="the gallery takes"):
+        gallery.enrol({"x": trial.probes[:0]})
+
+
+def test_an_empty_gallery_says_so(gallery, trial):
+    with pytest.raises(ValueError, match="enrol somebody first"):
+        gallery.index().identify(trial.probes[:1])
+
+
+def test_a_damaged_entry_is_named_and_the_rest_is_searched(full, trial):
+    (full.folder / "people" / f"{trial.names[0]}.npz").write_bytes(b"PK no zip")
+    with pytest.warns(UserWarning, match=rf"{trial.names[0]}\.npz is damaged"):
+        index = full.index()
+    assert set(index.names) == set(trial.names) - {trial.names[0]}
+    index.identify(trial.probes[:1])
+
+
+def test_an_entry_of_another_network_is_left_out(full, trial):
+    path = full.folder / "people" / f"{trial.names[0]}.npz"
+    with np.load(path) as file:
+        arrays = dict(file) | {"network": np.array("other")}
+    np.savez(path, **arrays)
+    with pytest.warns(UserWarning, match="another network"):
+        assert trial.names[0] not in full.index().names
+
+
+def test_the_same_layers_keep_their_people_and_others_set_them_aside(full, recognisers, trial):
+    again = recognition.Gallery.found(full.folder, recognisers[0][0], "resize")
+    assert again.names == sorted(trial.names)
+    other = recognition.Gallery.found(full.folder, recognisers[1][0], "resize")
+    assert other.names == []
+    aside = full.folder.with_name("gallery-old-1")
+    assert recognition.Gallery(aside).names == sorted(trial.names)
+
+
+def test_two_enrolments_at_once_lose_nobody(gallery, trial):
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda k: gallery.enrol({f"new {k}": trial.enrolled[k]}), range(2)))
+    assert gallery.names == ["new 0", "new 1"] and len(gallery.index().names) == 2
+
+
+def test_no_gallery_and_damaged_ones_are_refused_by_name(gallery, tmp_path):
+    with pytest.raises(recognition.GalleryError, match="holds no gallery: notebook 11"):
+        recognition.Gallery(tmp_path)
+    manifest = gallery.folder / "manifest.json"
+    text = manifest.read_text()
+    manifest.write_text(json.dumps(json.loads(text) | {"format": 99}))
+    with pytest.raises(recognition.GalleryError, match="format 99"):
+        recognition.Gallery(gallery.folder)
+    manifest.write_text(text[:20])
+    with pytest.raises(recognition.GalleryError, match="damaged"):
+        recognition.Gallery(gallery.folder)
+    manifest.write_text(text)
+    (gallery.folder / "general.keras").write_bytes(b"no network")
+    with pytest.raises(recognition.GalleryError, match="not the network of this gallery"):
+        recognition.Gallery(gallery.folder)
+
+
+def pictures(folder, images):
+    folder.mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).resize((30, 40)).save(folder / f"{number}.png")
+    return str(folder)
+
+
+def test_the_command_line_enrols_identifies_and_removes(full, trial, tmp_path, capsys):
+    place, one = str(full.folder), pictures(tmp_path / "one", trial.enrolled[0])
+    full.remove(trial.names[0])
+    assert main(["enrol", place, "newcomer", one]) == 0
+    assert f"newcomer is enrolled with {len(trial.enrolled[0])} images" in capsys.readouterr().out
+    assert main(["identify", place, one]) == 0
+    assert "newcomer, grade" in capsys.readouterr().out
+    assert main(["remove", place, "newcomer"]) == 0
+    assert main(["remove", place, "newcomer"]) == 2
+    assert "newcomer is not in the gallery" in capsys.readouterr().err
+
+
+def test_the_command_line_refuses_what_it_cannot_read(full, trial, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    for given, message in (
+        ("empty", "holds no pictures"),
+        ("bad.png", "not a readable image"),
+        ("absent.png", "cannot be read"),
+    ):
+        assert main(["enrol", str(full.folder), "x", str(tmp_path / given)]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["identify", str(tmp_path), str(tmp_path / "bad.png")]) == 2
+    assert "holds no gallery" in capsys.readouterr().err
+
+
+def test_a_killed_enrolment_leaves_the_gallery_whole(full, trial, tmp_path):
+    """Killed while it writes: no half entry, and the name is free."""
+    code = (
+        "import os, numpy as np\n"
+        "from helpers import outputs, recognition\n"
+        "def die(*a, **k): os._exit(9)\n"
+        f"gallery = recognition.Gallery({str(full.folder)!r})\n"
+        "os.replace = die\n"
+        f"gallery.enrol({{'late': np.load({str(tmp_path / 'images.npy')!r})}})\n"
+    )
+    np.save(tmp_path / "images.npy", trial.enrolled[0])
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 9
+    assert full.names == sorted(trial.names)
+    full.enrol({"late": trial.enrolled[0]})
+    assert "late" in full.index().names
