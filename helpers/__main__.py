@@ -183,7 +183,9 @@ def _parser() -> argparse.ArgumentParser:
         if function is not identify:
             command.add_argument("name", metavar="NAME", help="of the person")
         if function is not remove:
-            command.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, or folders of them")
+            command.add_argument(
+                "pictures", metavar="PICTURE", nargs="+", help="files, or folders of them, cut to the face"
+            )
         command.set_defaults(command=function)
     command = commands.add_parser("shard", help=shard.__doc__)
     command.add_argument("request", type=Path)

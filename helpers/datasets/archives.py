@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 IMAGE_SUFFIXES = (".ppm", ".pgm", ".png", ".webp", ".jpg", ".jpeg", ".bmp")
 MAX_PIXELS = 50_000_000
@@ -143,7 +143,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
         if math.prod(picture.size) <= MAX_PIXELS and not picture.mode.startswith(("I", "F")):
             if picture.mode == "P":  # straight to RGB would warn about a transparent palette
                 picture = picture.convert("RGBA")
-            return np.asarray(picture.convert("RGB"))
+            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))  # upright, as it was taken
     except Image.DecompressionBombError as error:
         raise DataError(f"{name} is absurdly large ({error}): replace it or remove it.") from error
     except Exception as error:  # a decoder may fail in any way on damaged bytes

@@ -23,7 +23,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from helpers import outputs
-from helpers.datasets.archives import DataError, decode, is_image
+from helpers.datasets.archives import DataError, Folder, decode, is_image
 from helpers.datasets.pictures import Pictures
 
 FITS = ("resize", "crop_or_pad", "roi")
@@ -75,9 +75,10 @@ def read_pictures(places: Iterable[str | Path], size: int, fit: str = "resize") 
     """
     found = []
     for place in map(Path, places):
-        files = (
-            sorted(path for path in place.rglob("*") if is_image(path.name)) if place.is_dir() else [place]
-        )
+        files = [place]
+        if place.is_dir():
+            shown = (name for name in Folder(place).names if "." not in {part[0] for part in name.split("/")})
+            files = [place / name for name in shown if is_image(name)]
         if not files:
             raise DataError(f"{place} holds no pictures: put some there.")
         for file in files:

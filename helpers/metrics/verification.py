@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from helpers.metrics.intervals import trainings_reach
+from helpers.metrics.intervals import share_interval, trainings_reach
 
 
 def roc(genuine: ArrayLike, impostor: ArrayLike) -> pd.DataFrame:
@@ -50,6 +50,8 @@ def equal_error_interval(
 ) -> tuple[float, float, float]:
     """Mean equal error rate of S trainings, and an interval over persons and trainings: (rate, low, high).
 
+    The persons shown are resampled, not the entries. Where all resamples agree, the interval is Wilson's of
+    so many persons.
     scores: of each training (N,); genuine: (N,) bool, whether the image shows the entry's person; persons:
     (N,) whom it shows; less: the scores of another system for the same pairs, whose rate is taken away.
     """
@@ -66,9 +68,13 @@ def equal_error_interval(
                 rates.append(sign * equal_error_rate(score[own], score[~own]))
                 resampled += sign * np.fromiter(_weighted(score, own, drawn[:, members]), float)
     rates = np.reshape(rates, (len(scores), -1)).sum(1)
-    ends = np.nanquantile(resampled / len(scores), [(1 - level) / 2, (1 + level) / 2])
     mean, reach = rates.mean(), trainings_reach(rates, level=level)
-    low, high = mean + np.sign(ends - mean) * np.hypot(ends - mean, reach)
+    ends = np.nanquantile(resampled / len(scores), [(1 - level) / 2, (1 + level) / 2])
+    if less is None and ends[0] == ends[1]:  # of so many people nobody erred: others may
+        ends = share_interval(np.full(len(known), mean), np.arange(len(known)), level=level)[1:]
+    low, high = (mean + sign * np.hypot(end - mean, reach) for sign, end in zip((-1, 1), ends, strict=True))
+    if less is None:
+        low, high = np.clip([low, high], 0, 1)
     return float(mean), float(low), float(high)
 
 

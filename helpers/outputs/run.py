@@ -184,8 +184,8 @@ def manifests(folder: Path, number: str = "[0-9]") -> list[Path]:
 def readable(frame, decimals: int = 2):
     """A data frame as text: rounded, counts whole, missing values empty, an interval beside what it is of.
 
-    Columns `low` and `high` go into the one before them; those of further intervals (by image or track), and
-    those without any value, are left to the file.
+    Columns `low` and `high` go into the one before them, `x_low` and `x_high` into an `x` before them; those
+    of further intervals (by image or track), and those without any value, are left to the file.
     """
     shown = {}
     for name in frame.columns:
@@ -201,8 +201,9 @@ def readable(frame, decimals: int = 2):
         values = zip(column, column.isna(), strict=True)
         shown[name] = ["" if missing else text(value) if number else value for value, missing in values]
         place = frame.columns.get_loc(name) + 1
-        if list(frame.columns[place : place + 2]) == ["low", "high"]:
-            ends = zip(frame["low"], frame["high"], strict=True)
+        beside = list(frame.columns[place : place + 2])
+        if beside in (["low", "high"], [f"{name}_low", f"{name}_high"]):
+            ends = zip(*(frame[end] for end in beside), strict=True)
             texts = [f" [{_rounded(low, decimals)}, {_rounded(high, decimals)}]" for low, high in ends]
             shown[name] = [value and value + text for value, text in zip(shown[name], texts, strict=True)]
     return frame.__class__(shown)

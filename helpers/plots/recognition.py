@@ -20,7 +20,6 @@ def error_curves(table: pd.DataFrame, title: str) -> Figure:
             part["false_accepts"],
             part["false_rejects"],
             label=name,
-            drawstyle="steps-post",
             markevery=0.1,
             **look,
         )

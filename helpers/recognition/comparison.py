@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from helpers import metrics
+from helpers import metrics, training
 from helpers.recognition.general import embed
 from helpers.recognition.protocol import Fold
 from helpers.recognition.systems import Recogniser, grade
@@ -39,28 +39,31 @@ class Matches:
     def errors(self) -> pd.DataFrame:
         """A row a system: how often it is wrong, in percent.
 
-        Columns system, eer, eer_low, eer_high: the equal error rate of all pairs, by `equal_error_interval`;
-        accuracy, low, high: closed set, the right person first (rank 1), by person and training; rank_5; the
-        open set: named, known people who are named and rightly, and false_accepts, strangers who are named,
-        as which every probe counts once, without its own entry; grade_own, grade_other: mean grades of pairs;
-        entries, enrolled, people, probes, trainings.
+        Columns, those of shares each with its ends `_low` and `_high` over people and trainings: system; eer,
+        the equal error rate of all pairs; of the closed set rank_1, the right person first, and rank_5 (NaN
+        where there are no more than five); of the open set named, known people who are named rightly, and
+        false_accepts, strangers who are named, as which every probe counts once, without its own entry;
+        grade_own, grade_other, mean grades of pairs; entries, enrolled, people, probes, trainings.
         """
         return pd.DataFrame([self._row(system) for system in self.log_odds])
 
     def differences(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
-        """A row a pair of systems, the first less the second: equal error rate and rank 1, in points.
+        """A row a pair of systems, the first less the second, in points.
 
-        Columns systems, eer, eer_low, eer_high, and of rank 1 those of `metrics.difference_row`, p corrected
-        over the table by Holm (p_holm).
+        Columns systems; eer with its ends; rank_1 with its ends, and of that p, by person and training as
+        `metrics.difference_row` has it, corrected over the table by Holm (p_holm); people, trainings.
         """
         rows = []
         for one, other in pairs:
-            less = self._pairs(other)[0]
-            rate = metrics.equal_error_interval(*self._pairs(one), less=less)
-            row = {"systems": f"{one} - {other}"} | _percent("eer", rate)
-            rows.append(row | metrics.difference_row(self._first(one), self._first(other)))
+            rate = metrics.equal_error_interval(*self._pairs(one), less=self._pairs(other)[0])
+            first = (self._by_person(self._within(system, 1)) for system in (one, other))
+            found = metrics.difference_row(*first)
+            row = {"systems": f"{one} - {other}"} | _percent("eer", np.array(rate))
+            row |= _percent("rank_1", np.array([found[end] for end in ("difference", "low", "high")]) / 100)
+            rows.append(row | {"p": found["p"], "people": found["images"], "trainings": found["trainings"]})
         table = pd.DataFrame(rows)
-        return table.assign(p_holm=metrics.holm(table["p"]))
+        table.insert(table.columns.get_loc("p") + 1, "p_holm", metrics.holm(table["p"]))
+        return table
 
     def curves(self) -> pd.DataFrame:
         """False accepts and rejects (%) of every system at every threshold, all trainings together."""
@@ -74,9 +77,10 @@ class Matches:
         return table.assign(**100 * table[errors])
 
     def clips(self, frames: int) -> "Matches":
-        """Clips of so many frames, each of one person, instead of single probes: the mean of their log-odds.
+        """So many images of one person at a time, instead of single probes: the mean of their log-odds.
 
-        What is left over of a person's probes counts nowhere. ValueError where nobody has as many.
+        The threshold stays that of single ones. What is left over of a person's probes counts nowhere.
+        ValueError where nobody has as many.
         """
         places = {fold: _clips(shown, frames) for fold, shown in enumerate(self.shown)}
         places = {fold: clips for fold, clips in places.items() if clips}
@@ -97,19 +101,29 @@ class Matches:
         return Matches(fused, shown, thresholds, [self.names[fold] for fold in places], self.enrolled)
 
     def _row(self, system: str) -> dict[str, object]:
-        rate, first = metrics.equal_error_interval(*self._pairs(system)), self._first(system)
+        entries = max(map(len, self.names))
         scores, genuine, people = (np.concatenate(parts) for parts in self._pairs(system))
-        known, strangers = self._open(system)
-        row = {"system": system} | _percent("eer", rate)
-        accuracy = metrics.accuracy_row(first, self._people())
-        ends = ("track_low", "track_high") if np.isfinite(accuracy["track_low"]) else ("low", "high")
-        row |= {"accuracy": accuracy["accuracy"], "low": accuracy[ends[0]], "high": accuracy[ends[1]]}
-        row |= {"rank_5": 100 * float(np.mean(self._within(system, 5)))}
-        row |= {"named": 100 * known, "false_accepts": 100 * strangers}
+        shares = {f"rank_{rank}": self._within(system, rank) for rank in (1, 5)} | self._open(system)
+        row = {"system": system} | _percent("eer", metrics.equal_error_interval(*self._pairs(system)))
+        for name, found in shares.items():
+            row |= _percent(name, self._interval(found))
+        if entries <= 5:  # everybody is among the first five
+            row |= _percent("rank_5", (np.nan,) * 3)
         row |= {"grade_own": grade(scores[genuine]).mean(), "grade_other": grade(scores[~genuine]).mean()}
-        counts = {"entries": max(map(len, self.names)), "enrolled": self.enrolled}
-        counts |= {"people": len(np.unique(people)), "probes": sum(map(len, self.shown))}
-        return row | counts | {"trainings": len(self.log_odds[system])}
+        row |= {"entries": entries, "enrolled": self.enrolled, "people": len(np.unique(people))}
+        return row | {"probes": sum(map(len, self.shown)), "trainings": len(self.log_odds[system])}
+
+    def _interval(self, right: np.ndarray) -> tuple[float, float, float]:
+        """Share of (S, N) with its interval by person and training, within [0, 1]."""
+        mean, low, high = metrics.share_interval(right.mean(0), self._people())
+        reach = metrics.trainings_reach(right.mean(1))
+        return mean, max(0, mean - np.hypot(mean - low, reach)), min(1, mean + np.hypot(high - mean, reach))
+
+    def _by_person(self, right: np.ndarray) -> np.ndarray:
+        """Means of (S, N) over the probes of each person, (S, people): probes of one err together."""
+        counts = np.bincount(self._people())
+        sums = np.stack([np.bincount(self._people(), row) for row in right])
+        return sums[:, counts > 0] / counts[counts > 0]
 
     def _people(self) -> np.ndarray:
         """Whom each probe shows, counted over all folds."""
@@ -136,19 +150,20 @@ class Matches:
             ]
         )
 
-    def _first(self, system: str) -> np.ndarray:
-        return self._within(system, 1)
-
-    def _open(self, system: str) -> tuple[float, float]:
-        """Shares of known people who are named rightly, and of strangers who are named."""
+    def _open(self, system: str) -> dict[str, np.ndarray]:
+        """Whether known people are named rightly, and whether strangers are named, (S, N) each."""
         known, strangers = [], []
         for row, thresholds in zip(self.log_odds[system], self.thresholds[system], strict=True):
             for found, own, threshold in zip(row, self.shown, thresholds, strict=True):
-                best, mine = found.max(1), found[np.arange(len(own)), own]
-                known.append((mine == best) & (best >= threshold))
+                mine = found[np.arange(len(own)), own]
+                known.append((mine == found.max(1)) & (mine >= threshold))
                 others = np.where(own[:, None] == np.arange(found.shape[1]), -np.inf, found)
                 strangers.append(others.max(1) >= threshold)
-        return float(np.concatenate(known).mean()), float(np.concatenate(strangers).mean())
+        shape = (len(self.log_odds[system]), -1)
+        return {
+            "named": np.concatenate(known).reshape(shape),
+            "false_accepts": np.concatenate(strangers).reshape(shape),
+        }
 
 
 def matches(trainings: Trainings, noise: Callable[..., ArrayLike] | None = None, *, seed: int = 0) -> Matches:
@@ -182,29 +197,37 @@ def matches(trainings: Trainings, noise: Callable[..., ArrayLike] | None = None,
 def look_alikes(trainings: Trainings, system: str = "signature", *, count: int = 20) -> pd.DataFrame:
     """How much of a person's variety a generator makes: a row a person, means over trainings.
 
-    Columns name, own and made: mean distance (1 - cosine of the general network's features) between enrolled
-    images, and between so many look-alikes; share: made by own, near 0 where a generator makes one image
-    only; alike: largest cosine of a look-alike and an enrolled image, on average.
+    Distances are 1 - cosine, of the general network's features. Columns name; own, one and made: mean
+    distance between images that the discriminator meets (the enrolled ones, changed at random), between such
+    of one enrolled image, and between look-alikes, so many of each; share: made by own, near 0 where a
+    generator makes one image only; alike: largest cosine of a look-alike and an enrolled image, on average.
     """
     rows = []
     for recogniser in (one for row in trainings for one in row):
-        made = recogniser.signatures[system].generate(count, seed=0)
-        for name, enrolled, images in zip(
-            recogniser.fold.tested.names, recogniser.tested.features, made, strict=True
+        made, trial = recogniser.signatures[system].generate(count, seed=0), recogniser.fold.tested
+        for name, images, fakes, known in zip(
+            trial.names, trial.enrolled, made, recogniser.tested.features, strict=True
         ):
-            features = embed(recogniser.general, images)
-            row = {"name": name, "own": _spread(enrolled), "made": _spread(features)}
-            rows.append(row | {"alike": float((features @ enrolled.T).max(1).mean())})
+            several = {"own": _met(images, count), "one": _met(images[:1], count), "made": fakes}
+            features = {kind: embed(recogniser.general, each) for kind, each in several.items()}
+            alike = (features["made"] @ known.T).max(1).mean()
+            rows.append(
+                {"name": name, **{kind: _spread(each) for kind, each in features.items()}, "alike": alike}
+            )
     table = pd.DataFrame(rows).groupby("name", sort=False).mean()
-    table.insert(2, "share", table["made"] / table["own"])
+    table.insert(3, "share", table["made"] / table["own"])
     return table.reset_index()
 
 
+def _met(images: np.ndarray, count: int) -> np.ndarray:
+    """So many images as a discriminator meets them."""
+    chosen = np.resize(images, (count, *images.shape[1:]))
+    return np.asarray(training.augmentation.camera(chosen, (0, 0)))
+
+
 def _spread(features: np.ndarray) -> float:
-    """Mean distance between different rows (K, D) of norm 1; NaN of one alone."""
+    """Mean distance between different rows (K, D) of norm 1."""
     count = len(features)
-    if count < 2:
-        return np.nan
     return float(1 - (np.square(features.sum(0)).sum() - count) / (count * (count - 1)))
 
 

@@ -16,12 +16,13 @@ import numpy as np
 
 from helpers import classifiers, outputs
 from helpers.backend import keras
-from helpers.recognition import general, signatures
+from helpers.recognition import general, signatures, stacks
 from helpers.recognition.search import Index
 from helpers.recognition.systems import Recogniser, Scale
 
 FORMAT = 1  # of the files; raise it when they change their meaning
 SYSTEM = "both layers"  # that a gallery searches by
+KEYS = {"format", "fit", "layers", "recipe", "scale", "network"}  # of a manifest
 MANIFEST, NETWORK, OTHERS, PEOPLE = "manifest.json", "general.keras", "others.npz", "people"
 
 
@@ -45,17 +46,21 @@ class Gallery:
             raise GalleryError(
                 f"{self.folder / MANIFEST} is damaged ({error}): found the gallery anew"
             ) from None
-        if manifest.get("format") != FORMAT:
-            raise GalleryError(f"{folder} has format {manifest.get('format')}, not {FORMAT}: found it anew")
+        if not isinstance(manifest, dict) or not set(manifest) >= KEYS:
+            raise GalleryError(f"{self.folder / MANIFEST} is damaged: found the gallery anew")
+        if manifest["format"] != FORMAT:
+            raise GalleryError(f"{folder} has format {manifest['format']}, not {FORMAT}: found it anew")
         path = self.folder / NETWORK
         if not path.is_file() or outputs.sha256(path) != manifest["network"]:
             raise GalleryError(f"{path} is absent or not the network of this gallery: found the gallery anew")
-        self.model, self.network, self.manifest = keras.models.load_model(path), manifest["layers"], manifest
-        scale = manifest["scale"]
-        self.scale = Scale(tuple(scale["slopes"]), scale["offset"], scale["threshold"])
-        recipe = manifest["recipe"]
+        self.model, self.manifest = keras.models.load_model(path), manifest
+        scale, recipe = manifest["scale"], manifest["recipe"]
+        self.scale = Scale(**scale | {"slopes": tuple(scale["slopes"])})
         self.recipe = signatures.Recipe(**recipe | {"against": tuple(recipe["against"])})
         self.image_size, self.fit = self.model.input_shape[1], manifest["fit"]
+        self.made_by = outputs.named(
+            manifest["layers"], recipe
+        )  # what an entry must be made by to be compared
         self.store = outputs.Store(self.folder / PEOPLE)
 
     @classmethod
@@ -76,8 +81,7 @@ class Gallery:
                 opened = None
             if opened and manifest.items() <= opened.manifest.items():
                 return opened
-            number = next(n for n in count(1) if not folder.with_name(f"{folder.name}-old-{n}").exists())
-            folder.rename(folder.with_name(f"{folder.name}-old-{number}"))
+            _set_aside(folder)
         (folder / PEOPLE).mkdir(parents=True)
         with outputs.atomic(folder / NETWORK) as partial:
             recogniser.general.save(partial)
@@ -105,12 +109,9 @@ class Gallery:
         several = signatures.enrol(images, others, self.recipe, seed=seed, cache=False)
         for number, (name, images) in enumerate(people.items()):
             entry = {f"d{place}": values[number] for place, values in enumerate(several.discriminators)}
-            entry |= {"features": general.embed(self.model, images), "network": np.array(self.network)}
-            with self.store.held(_file(name)):
-                if self.store.find(_file(name)):
-                    raise GalleryError(
-                        f"{name} was enrolled meanwhile: remove that entry or take another name"
-                    )
+            entry |= {"features": general.embed(self.model, images), "made_by": np.array(self.made_by)}
+            with self.store.held("gallery"):  # no name of a person: who is removed leaves no trace
+                self._check(name, images)  # somebody may have taken the name meanwhile
                 self.store.save(_file(name), entry)
 
     def remove(self, name: str) -> None:
@@ -124,11 +125,11 @@ class Gallery:
         found = {}
         for name in self.names:
             arrays = self.store.arrays(_file(name))
-            wanted = {"features", "network", *(f"d{place}" for place in range(8))}
-            if arrays is None or set(arrays) != wanted or str(arrays["network"]) != self.network:
+            if arrays is None or not self._fits(arrays):
                 path = self.store.folder / _file(name)
                 warnings.warn(
-                    f"{path} is damaged or of another network: left out; enrol {name} anew", stacklevel=2
+                    f"{path} is damaged or was made by other layers: left out; remove {name} and enrol anew",
+                    stacklevel=2,
                 )
             else:
                 found[name] = arrays
@@ -147,6 +148,18 @@ class Gallery:
                 f"{name}: images {images.shape}, but the gallery takes {self.model.input_shape}"
             )
 
+    def _fits(self, arrays: Mapping[str, np.ndarray]) -> bool:
+        """Whether an entry is whole and of these layers."""
+        shape = self.model.input_shape[1:]
+        first = stacks.new_discriminators(np.random.default_rng(0), 1, shape, self.recipe.width)
+        wanted = {f"d{place}": values.shape[1:] for place, values in enumerate(first)}
+        if set(arrays) != {*wanted, "features", "made_by"} or str(arrays["made_by"]) != self.made_by:
+            return False
+        if not all(np.isfinite(arrays[kind]).all() for kind in (*wanted, "features")):
+            return False
+        right = all(arrays[kind].shape == shape for kind, shape in wanted.items())
+        return right and arrays["features"].shape[1:] == self.model.output_shape[1:]
+
     def _others(self) -> np.ndarray:
         arrays = outputs.Store(self.folder).arrays(OTHERS)
         if arrays is None or "images" not in arrays:
@@ -157,3 +170,11 @@ class Gallery:
 def _file(name: str) -> str:
     """The name of a person's file: any character that a file system may refuse is written as its number."""
     return f"{quote(name, safe=' ()').replace('.', '%2E')}.npz"
+
+
+def _set_aside(folder: Path) -> None:
+    """Rename a gallery of other layers, and say so."""
+    number = next(n for n in count(1) if not folder.with_name(f"{folder.name}-old-{n}").exists())
+    aside = folder.rename(folder.with_name(f"{folder.name}-old-{number}"))
+    people = len(list((aside / PEOPLE).glob("[!.]*.npz")))
+    warnings.warn(f"{folder.name} was of other layers: {aside} has it and its {people} people", stacklevel=3)

@@ -1,6 +1,7 @@
 """Who is it? All entries by the general network first, then the nearest of them by their signatures."""
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,7 +35,14 @@ class Index:
         """Whom the frames of one clip show, (N, H, W, C) in [0, 255]: the shortlist, best first.
 
         Columns name, grade (1 to 10), named (whether it reaches the threshold), cosine, signature (logit).
+        Warns where there are more entries than the threshold was found against.
         """
+        if len(self.names) > self.scale.entries:
+            warnings.warn(
+                f"{len(self.names)} entries, but the threshold was found against {self.scale.entries}: more "
+                "strangers will be named than there",
+                stacklevel=2,
+            )
         places, cosines, logits = self.search(np.asarray(frames)[None], shortlist)
         table = pd.DataFrame({"name": [self.names[place] for place in places[0]]})
         odds = self.scale([cosines[0], logits[0]])
@@ -91,21 +99,24 @@ class Index:
 
     def _second(self, clips: np.ndarray, nearest: np.ndarray) -> np.ndarray:
         """Mean logits (M, k) of the signatures at places (M, k), of at most `CLIPS` clips."""
-        full = np.resize(np.arange(len(clips)), CLIPS)  # one compiled shape for all
+        full = np.resize(np.arange(len(clips)), CLIPS if len(clips) > 1 else 1)  # compiled for two sizes
         chosen = nearest[full].ravel()
         weights = [tf.constant(values[chosen]) for values in self.discriminators]
-        images = np.repeat(clips[full], nearest.shape[1], 0)
-        shape = tuple(clips.shape[1:])
-        compare = _pairs(tuple(values.shape for values in weights), shape)
-        found = compare(weights, tf.constant(images, tf.float32)).numpy().mean(1)
-        return found.reshape(CLIPS, -1)[: len(clips)]
+        compare = _pairs(tuple(values.shape for values in weights), clips.shape[2:])
+        found = []
+        for frame in range(
+            clips.shape[1]
+        ):  # one by one: a long clip, times its entries, would fill the memory
+            images = np.repeat(clips[full, frame], nearest.shape[1], 0)[:, None]
+            found.append(compare(weights, tf.constant(images, tf.float32)))
+        return np.mean(found, 0).reshape(len(full), -1)[: len(clips)]
 
 
 @lru_cache(maxsize=8)
 def _pairs(
     kernels: tuple[tuple[int, ...], ...], shape: tuple[int, ...]
 ) -> tf.types.experimental.ConcreteFunction:
-    """Weights of P networks and images (P, N, H, W, C), each network's own, to logits (P, N)."""
+    """Weights of P networks and an image for each (P, 1, H, W, C) to logits (P, 1), as one function."""
     specs = [tf.TensorSpec(kernel, tf.float32) for kernel in kernels]
-    images = tf.TensorSpec((kernels[0][0], *shape), tf.float32)
+    images = tf.TensorSpec((kernels[0][0], 1, *shape), tf.float32)
     return tf.function(stacks.discriminate, autograph=False).get_concrete_function(specs, images)

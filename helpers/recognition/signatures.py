@@ -5,6 +5,7 @@ look-alikes of a person's few images, and the discriminator to tell them apart. 
 here it may meet them, or them alone.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from helpers.backend import keras, tf
 from helpers.recognition import stacks
 
 AGAINST = ("generated", "others")
+_turn = threading.Lock()
 CACHE = outputs.ROOT / "outputs" / "signatures"
 
 
@@ -86,7 +88,8 @@ def enrol(
     images = [outputs.digest(of_one) for of_one in (*persons, others)]
     name = f"{outputs.named(images, asdict(recipe), seed, outputs.rests_on(enrol), tf.__version__)}.npz"
     if not (arrays := store.arrays(name) if cache else None):
-        arrays = _trained(persons, others, recipe, seed, shape)
+        with _turn:  # calls that are alike share their variables
+            arrays = _trained(persons, others, recipe, seed, shape)
         if cache:
             store.save(name, arrays)
     kinds = ([arrays[key] for key in sorted(arrays) if key[0] == kind] for kind in "dg")
@@ -186,7 +189,8 @@ class _Games:
             found = tf.add_n([losses.discriminator(real, fake) for fake in told]) / len(told)
             loss = tf.reduce_sum(tf.reduce_mean(found, 1))  # of independent games: gradients do not mix
         self._move(0, tape, loss)
-        kept = self.recipe.ema_decay
+        step = tf.cast(key[1], tf.float32)
+        kept = tf.minimum(self.recipe.ema_decay, (1 + step) / (10 + step))  # first weights are forgotten soon
         for slow, fast in zip(self.averages, self.discriminators, strict=True):
             slow.assign(kept * slow.value + (1 - kept) * fast.value)
         return tf.stack([loss, generator_loss]) / self.count

@@ -44,6 +44,7 @@ class Scale:
     slopes: tuple[float, ...]
     offset: float
     threshold: float  # log-odds below which nobody is named
+    entries: int  # against which that was found: more of them let more strangers pass
 
     def __call__(self, measures: Sequence[np.ndarray]) -> np.ndarray:
         """Log-odds of measures, one array each."""
@@ -61,7 +62,9 @@ def scaled(measures: Sequence[np.ndarray], shown: np.ndarray, strangers: float) 
     standard = StandardScaler().fit(rows)
     fitted = LogisticRegression(class_weight="balanced").fit(standard.transform(rows), own.ravel())
     slopes = fitted.coef_[0] / standard.scale_
-    scale = Scale(tuple(slopes.tolist()), float(fitted.intercept_[0] - slopes @ standard.mean_), 0.0)
+    scale = Scale(
+        tuple(slopes.tolist()), float(fitted.intercept_[0] - slopes @ standard.mean_), 0.0, own.shape[1]
+    )
     nearest = np.where(own, -np.inf, scale(measures)).max(1)
     return replace(scale, threshold=float(np.quantile(nearest, 1 - strangers)))
 

@@ -44,5 +44,5 @@ def identify(gallery: str, pictures: Sequence[str]) -> str:
 def _refusing() -> Iterator[None]:
     try:
         yield
-    except ValueError as error:  # of the gallery, the data sets, the networks
+    except (ValueError, OSError, FloatingPointError) as error:  # of galleries, pictures, networks
         raise Refused(str(error)) from error

@@ -211,6 +211,8 @@ class TestReadPictures:
         for number, name in enumerate(("b.png", "a.png", "deeper/c.png")):
             Image.new("RGB", (30, 20), (number * 40,) * 3).save(tmp_path / "person" / name)
         (tmp_path / "person" / "notes.txt").write_text("no picture")
+        (tmp_path / "person" / ".hidden").mkdir()
+        Image.new("RGB", (8, 8), (250,) * 3).save(tmp_path / "person" / ".hidden" / "d.png")
         one = tmp_path / "one.png"
         Image.new("L", (8, 8), 200).save(one)
         found = datasets.read_pictures([tmp_path / "person", str(one)], 16)
@@ -226,3 +228,16 @@ class TestReadPictures:
         (tmp_path / "bad.png").write_bytes(b"no picture")
         with pytest.raises(datasets.DataError, match=f"{name}.*{message}"):
             datasets.read_pictures([tmp_path / name], 16)
+
+    def test_a_photograph_taken_sideways_stands_upright(self, tmp_path):
+        sideways = Image.fromarray(np.repeat(np.uint8([[[0]], [[200]]]), 16, 1).repeat(8, 0).repeat(3, 2))
+        upright = datasets.read_pictures([_saved(sideways, tmp_path / "plain.png")], 16)[0]
+        exif = sideways.getexif()
+        exif[0x0112] = 6  # to be turned clockwise
+        turned = datasets.read_pictures([_saved(sideways, tmp_path / "turned.png", exif=exif)], 16)[0]
+        np.testing.assert_array_equal(turned, np.rot90(upright, -1))
+
+
+def _saved(picture, path, **options):
+    picture.save(path, **options)
+    return path

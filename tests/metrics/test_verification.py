@@ -74,3 +74,19 @@ def test_trainings_widen_the_interval_and_a_difference_of_equals_is_zero():
     assert same == (0, 0, 0)
     worse, low, _ = metrics.equal_error_interval([other], [genuine], [persons], less=[scores], resamples=300)
     assert worse > low > 0
+
+
+def test_an_interval_stays_within_what_a_rate_can_be():
+    rng = np.random.default_rng(0)
+    several = [people(5, rng) for _ in range(3)]
+    rate, low, high = metrics.equal_error_interval(*map(list, zip(*several, strict=True)), resamples=100)
+    assert 0 <= low <= rate <= high <= 1
+
+
+def test_nobody_who_erred_does_not_prove_that_nobody_would():
+    scores, genuine, persons = people(6, np.random.default_rng(0))
+    rate, low, high = metrics.equal_error_interval(
+        [scores + 100 * genuine], [genuine], [persons], resamples=50
+    )
+    assert rate == low == 0
+    assert high == pytest.approx(metrics.share_interval(np.zeros(6))[2])
