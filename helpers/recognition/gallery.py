@@ -53,10 +53,13 @@ class Gallery:
         path = self.folder / NETWORK
         if not path.is_file() or outputs.sha256(path) != manifest["network"]:
             raise GalleryError(f"{path} is absent or not the network of this gallery: found the gallery anew")
-        self.model, self.manifest = keras.models.load_model(path), manifest
         scale, recipe = manifest["scale"], manifest["recipe"]
-        self.scale = Scale(**scale | {"slopes": tuple(scale["slopes"])})
-        self.recipe = signatures.Recipe(**recipe | {"against": tuple(recipe["against"])})
+        try:
+            self.scale = Scale(**scale | {"slopes": tuple(scale["slopes"])})
+            self.recipe = signatures.Recipe(**recipe | {"against": tuple(recipe["against"])})
+        except (TypeError, KeyError) as error:
+            raise GalleryError(f"{self.folder / MANIFEST} is damaged ({error}): found it anew") from None
+        self.model, self.manifest = keras.models.load_model(path), manifest
         self.image_size, self.fit = self.model.input_shape[1], manifest["fit"]
         self.made_by = outputs.named(
             manifest["layers"], recipe

@@ -170,7 +170,7 @@ def test_no_gallery_and_damaged_ones_are_refused_by_name(gallery, tmp_path):
     with pytest.raises(recognition.GalleryError, match="damaged"):
         recognition.Gallery(gallery.folder)
     manifest.write_text(text)
-    for damaged in ("[]", '{"format": 1}'):
+    for damaged in ("[]", '{"format": 1}', json.dumps(json.loads(text) | {"scale": {"slopes": [1, 1]}})):
         manifest.write_text(damaged)
         with pytest.raises(recognition.GalleryError, match="damaged"):
             recognition.Gallery(gallery.folder)
