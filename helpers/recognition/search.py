@@ -104,9 +104,8 @@ class Index:
         weights = [tf.constant(values[chosen]) for values in self.discriminators]
         compare = _pairs(tuple(values.shape for values in weights), clips.shape[2:])
         found = []
-        for frame in range(
-            clips.shape[1]
-        ):  # one by one: a long clip, times its entries, would fill the memory
+        # One by one: a long clip, times its entries, would fill the memory.
+        for frame in range(clips.shape[1]):
             images = np.repeat(clips[full, frame], nearest.shape[1], 0)[:, None]
             found.append(compare(weights, tf.constant(images, tf.float32)))
         return np.mean(found, 0).reshape(len(full), -1)[: len(clips)]

@@ -32,8 +32,6 @@ SYSTEMS: dict[str, tuple[str, ...]] = {
     "both layers": ("embedding", "signature"),
     "both, no GAN": ("embedding", "others only"),
 }
-
-
 NETWORKS = tuple(name for name, parts in SYSTEMS.items() if not set(parts) - {"embedding", *SIGNATURES})
 
 
