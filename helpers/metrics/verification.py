@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 
 from helpers.metrics.intervals import share_interval, trainings_reach
 
+CHUNK = 100  # resamples at a time
+
 
 def roc(genuine: ArrayLike, impostor: ArrayLike) -> pd.DataFrame:
     """Errors at every threshold: columns threshold, false_accepts, false_rejects, shares in [0, 1].
@@ -26,8 +28,8 @@ def roc(genuine: ArrayLike, impostor: ArrayLike) -> pd.DataFrame:
         if np.isnan(scores).any():
             raise ValueError(f"{np.isnan(scores).sum()} of the {name} scores are not numbers")
     wanted = np.repeat([True, False], [len(scores) for scores in kinds.values()])
-    thresholds, rates = _rates(np.concatenate(list(kinds.values())), wanted, np.ones(len(wanted)))
-    return pd.DataFrame({"threshold": thresholds, "false_accepts": rates[0], "false_rejects": rates[1]})
+    thresholds, rates = _rates(np.concatenate(list(kinds.values())), wanted, np.ones((1, len(wanted))))
+    return pd.DataFrame({"threshold": thresholds, "false_accepts": rates[0, 0], "false_rejects": rates[1, 0]})
 
 
 def equal_error_rate(genuine: ArrayLike, impostor: ArrayLike) -> float:
@@ -35,7 +37,9 @@ def equal_error_rate(genuine: ArrayLike, impostor: ArrayLike) -> float:
 
     Between two thresholds the rates are joined by a line.
     """
-    return _crossing(roc(genuine, impostor)[["false_accepts", "false_rejects"]].to_numpy().T)
+    return float(
+        _crossing(roc(genuine, impostor)[["false_accepts", "false_rejects"]].to_numpy().T[:, None])[0]
+    )
 
 
 def equal_error_interval(
@@ -80,28 +84,28 @@ def equal_error_interval(
 
 def _weighted(scores: np.ndarray, wanted: np.ndarray, weights: np.ndarray) -> Iterator[float]:
     """Equal error rates where score i counts weights[r, i] times; NaN where a kind is missing."""
-    order = np.argsort(scores, kind="stable")
-    for row in weights[:, order].astype(float):
-        yield _crossing(_rates(scores[order], wanted[order], row)[1])
+    for first in range(0, len(weights), CHUNK):
+        yield from _crossing(_rates(scores, wanted, weights[first : first + CHUNK])[1])
 
 
 def _rates(scores: np.ndarray, wanted: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Thresholds (T,), and false accepts and rejects at each, (2, T)."""
+    """Thresholds (T,), and false accepts and rejects at each, (2, R, T), by R rows of weights (R, N)."""
     order = np.argsort(scores, kind="stable")
-    scores, wanted, weights = scores[order], wanted[order], weights[order]
+    scores, wanted = scores[order], wanted[order]
     starts = np.concatenate([[0], np.flatnonzero(np.diff(scores)) + 1, [len(scores)]])  # equal ones together
-    below = np.stack([np.append(0, np.cumsum(weights * kind))[starts] for kind in (~wanted, wanted)])
+    counts = np.stack([weights[:, order] * kind for kind in (~wanted, wanted)]).astype(float)
+    below = np.pad(counts.cumsum(2), ((0, 0), (0, 0), (1, 0)))[:, :, starts]
     with np.errstate(invalid="ignore"):  # a resample may lack a kind
-        shares = below / below[:, -1:]
-    return np.append(scores[starts[:-1]], np.inf), np.stack([1 - shares[0], shares[1]])
+        accepted, rejected = below / below[:, :, -1:]
+    return np.append(scores[starts[:-1]], np.inf), np.stack([1 - accepted, rejected])
 
 
-def _crossing(rates: np.ndarray) -> float:
-    """Where false accepts and rejects, (2, T), are equal."""
+def _crossing(rates: np.ndarray) -> np.ndarray:
+    """Where false accepts and rejects, (2, R, T), are equal: (R,)."""
     accepts, rejects = rates
     gaps = rejects - accepts
-    if np.isnan(gaps).any():
-        return np.nan
-    after = int(np.argmax(gaps >= 0))  # the last threshold rejects all, so there is one; not the first
-    share = gaps[after - 1] / (gaps[after - 1] - gaps[after])
-    return float(rejects[after - 1] + share * (rejects[after] - rejects[after - 1]))
+    after = np.argmax(gaps >= 0, 1)[:, None]  # the last threshold rejects all, so there is one; not the first
+    low, high = (np.take_along_axis(gaps, place, 1) for place in (after - 1, after))
+    ends = [np.take_along_axis(rejects, place, 1) for place in (after - 1, after)]
+    with np.errstate(invalid="ignore"):
+        return (ends[0] + low / (low - high) * (ends[1] - ends[0]))[:, 0]
