@@ -68,9 +68,8 @@ class Run:
 
         with atomic(self._promise("figures", name, ".png")) as partial:
             figure.savefig(partial, dpi=150, bbox_inches="tight")
-            with Image.open(
-                partial
-            ) as drawn:  # a tenth smaller without transparency, pixel for pixel the same
+            # A tenth smaller without transparency, pixel for pixel the same.
+            with Image.open(partial) as drawn:
                 drawn.convert("RGB").save(partial, optimize=True)
         # Shown next, it would be laid out once more, for as long as drawing takes.
         figure.set_layout_engine("none")

@@ -113,11 +113,11 @@ class Matches:
         row |= {"entries": entries, "enrolled": self.enrolled, "people": len(np.unique(people))}
         return row | {"probes": sum(map(len, self.shown)), "trainings": len(self.log_odds[system])}
 
-    def _interval(self, right: np.ndarray) -> tuple[float, float, float]:
-        """Share of (S, N) with its interval by person and training, within [0, 1]."""
-        mean, low, high = metrics.share_interval(right.mean(0), self._people())
-        reach = metrics.trainings_reach(right.mean(1))
-        return mean, max(0, mean - np.hypot(mean - low, reach)), min(1, mean + np.hypot(high - mean, reach))
+    def _interval(self, right: np.ndarray) -> np.ndarray:
+        """Share of (S, N) with its ends by person and training, in [0, 1]: (3,)."""
+        row = metrics.accuracy_row(right, self._people())
+        by = "" if np.isnan(row["track_low"]) else "track_"  # where a person has one probe, both are the same
+        return np.array([row["accuracy"], row[f"{by}low"], row[f"{by}high"]]) / 100
 
     def _by_person(self, right: np.ndarray) -> np.ndarray:
         """Means of (S, N) over the probes of each person, (S, people): probes of one err together."""

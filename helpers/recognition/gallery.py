@@ -61,9 +61,7 @@ class Gallery:
             raise GalleryError(f"{self.folder / MANIFEST} is damaged ({error}): found it anew") from None
         self.model, self.manifest = keras.models.load_model(path), manifest
         self.image_size, self.fit = self.model.input_shape[1], manifest["fit"]
-        self.made_by = outputs.named(
-            manifest["layers"], recipe
-        )  # what an entry must be made by to be compared
+        self.made_by = outputs.named(manifest["layers"], recipe)  # the same in entries that are compared
         self.store = outputs.Store(self.folder / PEOPLE)
 
     @classmethod

@@ -18,8 +18,8 @@ from helpers.backend import keras, tf
 from helpers.recognition import stacks
 
 AGAINST = ("generated", "others")
-_turn = threading.Lock()
 CACHE = outputs.ROOT / "outputs" / "signatures"
+_turn = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,8 @@ def _trained(
     games = _games(len(persons), shape, recipe)
     games.start(seed)
     most = max(map(len, persons))
-    known = tf.constant(np.stack([np.resize(np.arange(len(images)), most) for images in persons]), tf.int32)
     counts = tf.constant([len(images) for images in persons], tf.int32)
-    padded = tf.constant(
-        np.stack([images[rows] for images, rows in zip(persons, known.numpy(), strict=True)])
-    )
+    padded = tf.constant(np.stack([np.resize(images, (most, *shape)) for images in persons]))
     bar = tqdm(range(recipe.steps), desc=f"signatures of {len(persons)}", unit="step", mininterval=1)
     for number in bar:
         losses = games.step(padded, counts, tf.constant(others), tf.constant([seed, number]))

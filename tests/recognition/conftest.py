@@ -48,3 +48,19 @@ def options():
 @pytest.fixture(scope="session")
 def recognisers(caches, folds, options):
     return recognition.fit_all(folds[:2], seeds=[0, 1], **options)
+
+
+@pytest.fixture
+def gallery(tmp_path, recognisers):
+    return recognition.Gallery.found(tmp_path / "gallery", recognisers[0][0], "resize")
+
+
+@pytest.fixture
+def trial(folds):
+    return folds[0].tested
+
+
+@pytest.fixture
+def full(gallery, trial):
+    gallery.enrol(dict(zip(trial.names, trial.enrolled, strict=True)))
+    return gallery

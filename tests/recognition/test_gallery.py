@@ -11,46 +11,6 @@ from helpers import recognition
 from helpers.__main__ import main
 
 
-@pytest.fixture
-def gallery(tmp_path, recognisers):
-    return recognition.Gallery.found(tmp_path / "gallery", recognisers[0][0], "resize")
-
-
-@pytest.fixture
-def trial(folds):
-    return folds[0].tested
-
-
-@pytest.fixture
-def full(gallery, trial):
-    gallery.enrol(dict(zip(trial.names, trial.enrolled, strict=True)))
-    return gallery
-
-
-def test_who_is_enrolled_is_found_and_who_is_not_is_nobody(full, trial, folds):
-    index, right = full.index(), []
-    for number, name in enumerate(trial.names):
-        table = index.identify(trial.probes[trial.shown == number])
-        right.append(table["name"].iloc[0] == name and bool(table["named"].iloc[0]))
-        assert table["grade"].between(1, 10).all() and table["grade"].is_monotonic_decreasing
-    assert np.mean(right) >= 0.75
-    strangers = [index.identify(images)["grade"].iloc[0] for images in folds[0].held.enrolled]
-    known = [index.identify(trial.probes[trial.shown == k])["grade"].iloc[0] for k in range(len(right))]
-    assert np.mean(strangers) < np.mean(known)
-
-
-def test_an_index_scores_as_the_signatures_do(full, trial):
-    index = full.index()
-    places, cosines, logits = index.search(trial.probes[:, None], 2)
-    assert places.shape == cosines.shape == logits.shape == (len(trial.probes), 2)
-    order = [index.names.index(name) for name in trial.names]
-    alone = recognition.Signatures(list(index.discriminators), [], trial.probes.shape[1:]).logits(
-        trial.probes
-    )
-    np.testing.assert_allclose(logits, np.take_along_axis(alone, places, 1), atol=1e-3)
-    assert sorted(order) == list(range(len(trial.names)))
-
-
 def test_to_add_and_remove_somebody_touches_one_file(full, trial):
     people = full.folder / "people"
     before = {path.name: path.stat().st_mtime_ns for path in people.glob("*.npz")}
@@ -84,11 +44,6 @@ def test_images_of_another_size_are_refused(gallery, trial):
         gallery.enrol({"x": trial.probes[:1, :8]})
     with pytest.raises(recognition.GalleryError, match="the gallery takes"):
         gallery.enrol({"x": trial.probes[:0]})
-
-
-def test_an_empty_gallery_says_so(gallery, trial):
-    with pytest.raises(ValueError, match="enrol somebody first"):
-        gallery.index().identify(trial.probes[:1])
 
 
 def test_a_damaged_entry_is_named_and_the_rest_is_searched(full, trial):
@@ -130,14 +85,6 @@ def test_the_same_layers_keep_their_people_and_others_set_them_aside(full, recog
 def test_who_is_removed_leaves_no_trace(full, trial):
     full.remove(trial.names[0])
     assert not [path for path in full.folder.rglob("*") if trial.names[0] in path.name]
-
-
-def test_more_entries_than_the_threshold_knows_are_warned_of(full, trial):
-    index = full.index().grown(50, seed=0)
-    with pytest.warns(
-        UserWarning, match=f"50 entries, but the threshold was found against {len(trial.names)}"
-    ):
-        index.identify(trial.probes[:1])
 
 
 def test_two_enrolments_at_once_lose_nobody_and_do_not_mix(gallery, trial):
