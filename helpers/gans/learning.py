@@ -211,9 +211,10 @@ def beside(splits: Splits, others: Splits) -> Splits:
 
 
 def few(splits: Splits, count: int, *, seed: int) -> Splits:
-    """The splits with so many training images, as `ImageSet.part` chooses them."""
+    """The splits with so many images to train and as many to validate, as `ImageSet.part` chooses them."""
     digest = outputs.named(splits.digest, count, seed, outputs.rests_on(ImageSet))
-    return replace(splits, train=splits.train.part(count, seed), digest=digest)
+    parts = {name: getattr(splits, name).part(count, seed) for name in ("train", "validation")}
+    return replace(splits, **parts, digest=digest)
 
 
 def trained_on(

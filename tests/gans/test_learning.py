@@ -96,7 +96,7 @@ def test_imitated_splits_have_their_own_digest_and_the_labels_of_the_real_images
     np.testing.assert_array_equal(made.test.images, splits.test.images)
     few = gans.few(Splits(squares(20, 1), part := splits.test, part, "squares", "few", ()), 5, seed=0)
     both, others = gans.beside(few, made), gans.beside(replace(few, digest="other"), made)
-    assert both.digest != others.digest and len(few.train) == 5
+    assert both.digest != others.digest and len(few.train) == len(few.validation) == 5
     assert len(both.train) == 17 and len(both.train.groups) == len(both.train.sizes) == 17
     np.testing.assert_array_equal(both.train.images[:5], few.train.images)
     np.testing.assert_array_equal(both.train.images[5:], made.train.images)
