@@ -9,8 +9,8 @@ images, `translating` says of which.
 from helpers.gans.flows import Flow, FlowMatching, FlowRecipe, velocity
 from helpers.gans.games import Game
 from helpers.gans.judging import NOISY, REAL, balance, distances, evaluation, perception
-from helpers.gans.learning import Adversarial, Start, added, beside, decode, few, fit_all, generate, imitated
-from helpers.gans.learning import in_grey, samples, scores, trained_on, walk
+from helpers.gans.learning import Adversarial, Start, added, beside, decode, few, fit_all, fit_ladder
+from helpers.gans.learning import generate, imitated, in_grey, samples, scores, trained_on, walk
 from helpers.gans.losses import OBJECTIVES
 from helpers.gans.networks import NETWORKS, Players, dcgan, dense, patches, perceptron, residual, unet
 from helpers.gans.recipes import RECIPES, Recipe
@@ -22,7 +22,7 @@ __all__ = [
     *("NETWORKS", "NOISY", "OBJECTIVES", "REAL", "RECIPES", "Adversarial", "Cycle", "Denoising", "Flow"),
     *("FlowMatching", "FlowRecipe", "Game", "Painting", "Players", "Recipe", "Start", "Translation"),
     *("Translator", "Unpaired", "added", "balance", "beside", "dcgan", "decode", "dense", "distances"),
-    *("drawings", "drawn", "evaluation", "few", "fit_all", "generate", "imitated", "in_grey", "patches"),
-    *("perception", "perceptron", "rendered", "residual", "samples", "scores", "sources", "trained_on"),
-    *("translate", "translated", "unet", "velocity", "walk"),
+    *("drawings", "drawn", "evaluation", "few", "fit_all", "fit_ladder", "generate", "imitated", "in_grey"),
+    *("patches", "perception", "perceptron", "rendered", "residual", "samples", "scores", "sources"),
+    *("trained_on", "translate", "translated", "unet", "velocity", "walk"),
 ]

@@ -88,8 +88,8 @@ class Adversarial:
         return {"recipe": recipe.as_dict()}
 
     def alike(self, recipe: Recipe) -> Recipe:
-        """All of it."""
-        return recipe
+        """All but its length: rates are constant."""
+        return replace(recipe, epochs=1)
 
     def optimizers(self, model: Game) -> list[keras.optimizers.Optimizer]:
         """Both players', with their variables in place."""
@@ -120,6 +120,19 @@ def fit_all(
 ) -> training.Trainings:
     """Train every game by the recipe of its name with every seed; all as in `training.fit_all`."""
     return training.fit_all(starts, recipes, splits, seeds=seeds, path=path, task=task)
+
+
+def fit_ladder(
+    start: Callable[[], Game],
+    recipe: Recipe,
+    epochs: Sequence[int],
+    splits: Splits,
+    *,
+    seeds: Sequence[int],
+    path: Callable[[str], Path] | None = None,
+) -> training.Trainings:
+    """A game a seed, and what it is after several numbers of epochs; all as in `training.fit_ladder`."""
+    return training.fit_ladder(start, recipe, epochs, splits, seeds=seeds, path=path, task=GAME)
 
 
 def generate(source: Source, labels: np.ndarray, *, seed: int, first: int = 0) -> np.ndarray:

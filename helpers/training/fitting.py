@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,7 @@ def fit(
     cache: Path | None = None,
     title: str | None = None,
     task: Task = CLASSIFICATION,
+    rungs: Sequence[int] = (),
 ) -> Trained:
     """Train ``build()`` on an image set by a recipe; the same call a second time loads the result.
 
@@ -58,20 +59,32 @@ def fit(
     weights are where the training starts; train, validation: `datasets.ImageSet`; recipe: of the task; data:
     digest of the data, such as `datasets.Splits.digest`; path: where a copy of the finished model goes
     (.keras); cache: folder of all trainings, `CACHE` by default; title: of the progress bar, the model's name
-    by default; task: what is learned.
+    by default; task: what is learned; rungs: numbers of epochs after which, on the way, what it is by then is
+    kept too, for a call that asks for so many.
     The model computes in float32 whatever the recipe's precision, so it serves on any processor.
     A training is found again by its network and first weights, recipe, seed, data and code, in whatever
     notebook. A checkpoint every `CHECKPOINT` seconds, after an epoch, lets a killed one go on with the same
     numbers.
-    Returns `Trained`. Raises ValueError where the sets are too small for one batch, and FloatingPointError
-    where the loss is no longer finite; the last checkpoint before that stays.
+    Returns `Trained`. Raises ValueError where the sets are too small for one batch, or there are rungs where
+    what is compiled depends on the number of epochs, and FloatingPointError where the loss is no longer
+    finite; the last checkpoint before that stays.
     """
     alike = [build, task.alike(recipe), len(train)]
     if _last.get("alike") != alike:
         keras.utils.clear_session()  # names of layers count from the start
         seed_everything(seed)  # not for each training: TensorFlow would compile all its functions again
     model = seeded(build, seed)
-    kept = Kept(outputs.Store(cache or CACHE), model.name, _key(model, task, recipe, seed, data, len(train)))
+
+    def kept_by(other: Recipe, **rungs: Mapping[int, Kept]) -> Kept:
+        key = _key(model, task, other, seed, data, len(train))
+        return Kept(outputs.Store(cache or CACHE), model.name, key, **rungs)
+
+    shorter = {count: replace(recipe, epochs=count) for count in rungs if count < recipe.epochs}
+    if any(task.alike(other) != task.alike(recipe) for other in shorter.values()):
+        raise ValueError(
+            "this training is compiled for its number of epochs: shorter ones are not on its way"
+        )
+    kept = kept_by(recipe, rungs={count: kept_by(other) for count, other in shorter.items()})
     if not (trained := kept.finished()):
         if len(train) < recipe.batch_size:
             raise ValueError(f"{len(train)} training images do not fill a batch of {recipe.batch_size}")
@@ -92,6 +105,7 @@ def fit_all(
     seeds: Sequence[int] | Mapping[str, Sequence[int]],
     path: Callable[[str], Path] | None = None,
     task: Task = CLASSIFICATION,
+    rungs: Sequence[int] = (),
 ) -> "Trainings":
     """Train by every recipe with every seed; path: of a model's copy, by a name such as ``nearest_0``.
 
@@ -114,10 +128,31 @@ def fit_all(
                 path=path and path(f"{name}_{number}"),
                 title=f"{name}, training {number + 1} of {len(chosen)}",
                 task=task,
+                rungs=rungs,
             )
             for number, (build, seed) in enumerate(zip(starts, chosen, strict=True))
         ]
     return found
+
+
+def fit_ladder(
+    build: Build,
+    recipe: Recipe,
+    epochs: Sequence[int],
+    splits: Splits,
+    *,
+    seeds: Sequence[int],
+    path: Callable[[str], Path] | None = None,
+    task: Task = CLASSIFICATION,
+) -> "Trainings":
+    """One training a seed, and what it is after several numbers of epochs; by names such as "20 epochs".
+
+    All else, and errors, as in `fit_all`; ValueError too where what is compiled depends on the number.
+    """
+    rungs = sorted(set(epochs))
+    recipes = {f"{count} epochs": replace(recipe, epochs=count) for count in reversed(rungs)}
+    found = fit_all(build, recipes, splits, seeds=seeds, path=path, task=task, rungs=rungs)
+    return Trainings(reversed(found.items()))
 
 
 class Trainings(dict[str, list[Trained]]):
@@ -150,7 +185,8 @@ def _trained(
     model = state.model if state else _ready(model, task, recipe, steps, alike)
     rows = state.history.to_dict("records") if state else []
     before = state.seconds if state else 0.0
-    strip = Strip(getattr(task, "pictures", None), recipe.epochs, state.strip if state else {})
+    ends = {*kept.rungs, recipe.epochs}
+    strip = Strip(getattr(task, "pictures", None), ends, state.strip if state else {})
     keeper = _Keeper(kept, rows, before, recipe.epochs * steps, title, strip)
     model.fit(
         task.batches(train, recipe, seed=seed, first_epoch=len(rows)),
@@ -162,8 +198,7 @@ def _trained(
         verbose=0,
         callbacks=[keeper],
     )
-    model = classifiers.with_precision(model, "float32")
-    return kept.finish(Trained(model, pd.DataFrame(rows), keeper.seconds(), strip.rows))
+    return keeper.finish(kept)
 
 
 def _ready(model: keras.Model, task: Task, recipe: Recipe, steps: int, alike: list) -> keras.Model:
@@ -221,6 +256,12 @@ class _Keeper(keras.callbacks.Callback):
         self.kept, self.rows, self.before, self.total, self.title = kept, rows, before, total, title
         self.strip = strip
 
+    def finish(self, kept: Kept) -> Trained:
+        """Keep what it is by now as a result."""
+        model = classifiers.with_precision(self.model, "float32")
+        strip = self.strip.until(len(self.rows))
+        return kept.finish(Trained(model, pd.DataFrame(self.rows), self.seconds(), strip))
+
     def seconds(self) -> float:
         return self.before + time.perf_counter() - self.started
 
@@ -240,6 +281,8 @@ class _Keeper(keras.callbacks.Callback):
         self.rows.append({"epoch": epoch + 1} | {name: float(value) for name, value in logs.items()})
         self.bar.set_postfix({name: f"{logs[name]:.3f}" for name in logs if name.startswith("val")})
         self.strip.grow(self.model, epoch + 1)
+        if rung := self.kept.rungs.get(epoch + 1):
+            self.finish(rung)
         if time.perf_counter() - self.saved >= CHECKPOINT:
             self.kept.save(self.model, self.rows, self.seconds(), self.strip.rows)
             self.saved = time.perf_counter()

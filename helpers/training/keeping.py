@@ -16,7 +16,7 @@ import pandas as pd
 from helpers import outputs
 from helpers.backend import keras
 
-EMPTY: Mapping[int, np.ndarray] = MappingProxyType({})
+EMPTY: Mapping = MappingProxyType({})
 
 
 class Trained(NamedTuple):
@@ -34,10 +34,13 @@ class Trained(NamedTuple):
 class Kept:
     """Where a training lies in the store: its result, and on the way there a checkpoint an epoch."""
 
-    def __init__(self, store: outputs.Store, label: str, key: list):
-        """label: of the piece, for who looks; key: of all that the training depends on."""
+    def __init__(self, store: outputs.Store, label: str, key: list, rungs: Mapping[int, "Kept"] = EMPTY):
+        """label: of the piece, for who looks; key: of all that the training depends on.
+
+        rungs: by epoch, where the shorter trainings lie that it is on its way.
+        """
         label = re.sub(r"_\d+$", "", label)  # Keras counts models that have no name
-        self.store, self.name = store, f"{label}-{outputs.named(key)}"
+        self.store, self.name, self.rungs = store, f"{label}-{outputs.named(key)}", rungs
 
     def finished(self) -> Trained | None:
         """The result; None where there is none, or a damaged one."""

@@ -1,6 +1,6 @@
 """What a model makes on its way: a row of pictures at epochs 1, 2, 4, … and at the last."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 import numpy as np
 
@@ -15,19 +15,26 @@ class Strip:
     def __init__(
         self,
         pictures: Callable[[keras.Model], np.ndarray] | None,
-        epochs: int,
+        ends: Set[int],
         rows: Mapping[int, np.ndarray],
     ):
-        """pictures: uint8 (K, H, W, C) of a model, None for no strip; rows: by epoch, where one goes on."""
-        self.pictures, self.epochs, self.rows = pictures, epochs, dict(rows)
+        """pictures: uint8 (K, H, W, C) of a model, None for no strip; rows: by epoch, where one goes on.
+
+        ends: the last epoch, and those after which the training is kept as if it ended there.
+        """
+        self.pictures, self.ends, self.rows = pictures, ends, dict(rows)
         self._shown = None
 
     def grow(self, model: keras.Model, epoch: int) -> None:
         """Add a row after an epoch, counted from 1, if it is due."""
-        power_of_two = epoch & (epoch - 1) == 0
-        if self.pictures and (power_of_two or epoch == self.epochs):
+        if self.pictures and (_power_of_two(epoch) or epoch in self.ends):
             self.rows[epoch] = self.pictures(model)
             self._show()
+
+    def until(self, end: int) -> dict[int, np.ndarray]:
+        """The rows of a training that ends after an epoch."""
+        due = (epoch for epoch in self.rows if epoch == end or (epoch < end and _power_of_two(epoch)))
+        return {epoch: self.rows[epoch] for epoch in due}
 
     def close(self) -> None:
         """Take it from the page: the notebook draws what was kept."""
@@ -54,3 +61,7 @@ class Strip:
         """All rows as one picture."""
         rows = [np.concatenate(list(images), axis=1) for images in self.rows.values()]
         return tf.io.encode_png(np.concatenate(rows)).numpy()
+
+
+def _power_of_two(epoch: int) -> bool:
+    return epoch & (epoch - 1) == 0

@@ -7,6 +7,7 @@ from tiny_sets import squares
 
 from helpers import gans, training
 from helpers.backend import keras, tf
+from helpers.datasets import Splits
 from helpers.training import fitting
 
 TRAIN, VALIDATION = squares(64, 0), squares(32, 1)
@@ -15,8 +16,8 @@ PLAIN = replace(OURS, objective="minimax", r1=0.0, r2=0.0, shift=0.0, brightness
 RESIDUAL, DENSE = gans.Start("residual", 16, 3, classes=3), gans.Start("dense", 16)
 
 
-def fit(cache, start=RESIDUAL, recipe=OURS, seed=0, train=TRAIN):
-    options = {"seed": seed, "data": "squares", "cache": cache, "task": gans.Adversarial()}
+def fit(cache, start=RESIDUAL, recipe=OURS, seed=0, train=TRAIN, rungs=()):
+    options = {"seed": seed, "data": "squares", "cache": cache, "task": gans.Adversarial(), "rungs": rungs}
     return training.fit(start, train, VALIDATION, recipe, **options)
 
 
@@ -76,6 +77,34 @@ def test_a_killed_game_goes_on_to_the_same_weights(trained, tmp_path, monkeypatc
     for epoch, images in resumed.strip.items():
         assert images.shape == (10, 16, 16, 3) and images.dtype == np.uint8
         np.testing.assert_array_equal(images, trained.strip[epoch])
+
+
+def test_a_game_on_its_way_is_one_that_ended_there_even_if_it_was_killed(trained, tmp_path, monkeypatch):
+    shorter = {count: replace(OURS, epochs=count) for count in (1, 2)}
+    alone = {count: fit(tmp_path / "alone", recipe=recipe) for count, recipe in shorter.items()}
+    ended = killed_after(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, rungs=shorter)
+    found = {3: fit(tmp_path, rungs=shorter)}
+    found |= {count: fit(tmp_path, recipe=recipe) for count, recipe in shorter.items()}
+    assert ended == [0, 1, 2]  # all of them
+    for count, expected in {**alone, 3: trained}.items():
+        for one, other in zip(found[count].model.get_weights(), expected.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(found[count].history, expected.history)
+        assert list(found[count].strip) == list(expected.strip)
+
+
+def test_a_ladder_is_one_training_of_the_longest_by_name_from_the_shortest(tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "CACHE", tmp_path)
+    splits, ended = (
+        Splits(TRAIN, VALIDATION, VALIDATION, "squares", "squares", ()),
+        killed_after(monkeypatch, 9),
+    )
+    found = gans.fit_ladder(DENSE, PLAIN, [2, 1], splits, seeds=[0, 1])
+    assert ended == [0, 1, 0, 1]
+    lengths = {name: [len(trained.history) for trained in several] for name, several in found.items()}
+    assert list(lengths.items()) == [("1 epochs", [1, 1]), ("2 epochs", [2, 2])]
 
 
 def test_the_second_training_of_a_kind_is_compiled_already_and_has_its_own_numbers(trained, tmp_path):

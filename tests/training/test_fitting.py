@@ -238,6 +238,12 @@ def test_fit_all_trains_every_recipe_with_every_seed(tmp_path, monkeypatch):
     assert not np.array_equal(one, other)
 
 
+def test_a_training_that_is_compiled_for_its_length_has_no_rungs(tmp_path):
+    with pytest.raises(ValueError, match="not on its way"):
+        fit(tmp_path, rungs=(1,))
+    fit(tmp_path, replace(SHORT, epochs=1), rungs=(1, 3))  # none of them is shorter
+
+
 @pytest.fixture
 def checkpoint(trained, cache, tmp_path):
     """A store with a checkpoint after three epochs and no finished model."""

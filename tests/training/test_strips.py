@@ -11,8 +11,8 @@ def pictures(model):
     return np.full((3, 4, 5, 3), model, np.uint8)
 
 
-def grown(epochs, rows=()):
-    strip = Strip(pictures, epochs, dict(rows))
+def grown(epochs, rows=(), rungs=()):
+    strip = Strip(pictures, {*rungs, epochs}, dict(rows))
     for epoch in range(1, epochs + 1):
         if epoch not in strip.rows:
             strip.grow(epoch * 10, epoch)
@@ -26,8 +26,14 @@ def test_rows_come_ever_more_seldom_and_the_last_is_the_end(epochs, expected):
     assert all((row == 10 * epoch).all() for epoch, row in strip.rows.items())
 
 
+def test_until_a_rung_rows_are_those_of_a_training_that_ends_there():
+    strip = grown(7, rungs=(3, 5))
+    for end in (3, 5, 7):
+        assert list(strip.until(end)) == list(grown(end).rows)
+
+
 def test_nothing_is_asked_of_a_task_without_pictures():
-    strip = Strip(None, 3, {})
+    strip = Strip(None, {3}, {})
     strip.grow(object(), 1)
     strip.close()
     assert strip.rows == {}
