@@ -1,7 +1,7 @@
 """What a game has learned, in numbers: by its own discriminator, and by what a classifier sees in its images.
 
-Every value is a mean over the trainings of a game, with an interval that covers other trainings, latents and
-test images: each training has its own.
+Every value is a mean over the trainings of a game, with an interval that covers other trainings: each has
+latents, and where test images are halved, halves of its own. Other test images it does not cover.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,8 @@ NOISY = "noisy images"  # of images as restorers are given them
 WON = 0.98  # share of pairs from which the game is over
 GROWN = 3.0  # times the least loss from which it has diverged
 NEIGHBOURS = 3  # of metrics.precision_recall
-UNBOUNDED = {"loss", "frechet", "kernel", "variety", "memorisation", "psnr"}  # others lie in [0, 1]
+UNBOUNDED = {"loss", "frechet", "kernel", "variety", "memorisation", "psnr"}  # others are 1 at most
+SIGNED = {"kernel"}  # others are 0 at least
 
 
 def evaluation(
@@ -47,16 +48,17 @@ def evaluation(
 def balance(games: Mapping[str, Sequence[training.Trained]]) -> pd.DataFrame:
     """What the curves of each training of a game say: is one player winning, or do losses run away?
 
-    Of its last quarter; columns network, training, pairs_right (how often the discriminator orders a real and
-    a generated image), growth (the generator's loss over that of its best quarter; NaN where one is below
-    zero), alarm (from `WON` on "discriminator wins", from `GROWN` on "loss grows"; else empty).
+    Of its last quarter; columns network, training, pairs_right (how often the discriminator orders a
+    validation image, on which it has not learned, and a generated one), growth (the generator's loss over
+    that of its best quarter; NaN where one is below zero), alarm (from `WON` on "discriminator wins", from
+    `GROWN` on "loss grows"; else empty).
     """
     rows = []
     for name, several in games.items():
         for number, history in enumerate((trained.history for trained in several), 1):
             parts = np.array_split(history["generator_loss"].to_numpy(), min(4, len(history)))
             losses = [part.mean() for part in parts]
-            right = history["pairs_right"].iloc[-len(parts[-1]) :].mean()
+            right = history["val_pairs_right"].iloc[-len(parts[-1]) :].mean()
             growth = losses[-1] / min(losses) if min(losses) > 0 else np.nan
             said = {"discriminator wins": right >= WON, "loss grows": growth >= GROWN}
             alarm = ", ".join(text for text, true in said.items() if true)
@@ -82,7 +84,7 @@ def distances(
     Measures:
 
     - frechet, kernel: distances of the distributions, see `metrics`;
-    - precision, recall: see `metrics.precision_recall`;
+    - precision, recall: see `metrics.precision_recall`; neighbours of test images are of other tracks;
     - variety: variance of features within a class, as a share of that of real images; classes are what the
       classifier sees in both, at least twice;
     - missing: share of the classes that the classifier sees in real images and not in these;
@@ -92,7 +94,7 @@ def distances(
     - agreement: share for which that is the class that was asked for, of sources with classes.
     """
     judges = _judges(sources, train, test, classifier, seed)
-    found = {REAL: [judge(judge.others.images, judge.others.labels) for judge in judges]}
+    found = {REAL: [judge.of_others() for judge in judges]}
     for name, several in sources.items():
         found[name] = []
         for number, (judge, source) in enumerate(zip(judges, several, strict=False)):
@@ -117,7 +119,7 @@ def perception(
     labels; psnr (dB) and ssim are means over the images, with the clean ones that they were made of.
     """
     judges = _judges(restorers, train, test, classifier, seed)
-    found = {REAL: [judge(judge.others.images, judge.others.labels) for judge in judges]}
+    found = {REAL: [judge.of_others() for judge in judges]}
     noisy = [np.asarray(noise(judge.others.images, seed=seed + k)) for k, judge in enumerate(judges)]
     made = {NOISY: noisy}
     for name, several in restorers.items():
@@ -131,7 +133,7 @@ def perception(
 def _restored(judge: "_Judge", images: np.ndarray) -> dict[str, float]:
     clean = judge.others.images.astype(np.float32)
     near = {"psnr": metrics.psnr(clean, images).mean(), "ssim": metrics.ssim(clean, images).mean()}
-    return near | judge(images, judge.others.labels)
+    return near | judge(images, judge.others.labels, judge.others.groups)
 
 
 def _judges(
@@ -158,19 +160,28 @@ class _Judge:
 
     def __init__(self, classifier: keras.Model, train: ImageSet, test: ImageSet, seed: int):
         reference, self.others = _halves(test, seed)
-        self.labels, self.channels = reference.labels, classifier.input_shape[-1]
+        self.labels, self.groups = reference.labels, reference.groups
+        self.channels = classifier.input_shape[-1]
         self.seen = keras.Model(classifier.inputs, classifier.layers[-1].input)
         self.output = classifier.layers[-1]
         (self.trained, _), (self.real, scored) = (self._seen(part.images) for part in (train, reference))
         self.inner = _within(self.real, scored.argmax(1))
         self.apart = np.median(metrics.nearest(self.real, self.trained)[0])
 
-    def __call__(self, images: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
+    def of_others(self) -> dict[str, float]:
+        """What the other half of the test images gets."""
+        return self(self.others.images, self.others.labels, self.others.groups)
+
+    def __call__(
+        self, images: np.ndarray, labels: np.ndarray | None, groups: np.ndarray | None = None
+    ) -> dict[str, float]:
+        """labels: asked for, None where none are; groups: of images of tracks."""
         features, scored = self._seen(images)
         answers = scored.argmax(1)
         inner = _within(features, answers)
         shares = [inner[label] / real for label, real in self.inner.items() if label in inner and real > 0]
-        precision, recall = metrics.precision_recall(self.real, features, neighbours=NEIGHBOURS)
+        tracks = {"groups": self.groups, "generated_groups": groups}
+        precision, recall = metrics.precision_recall(self.real, features, neighbours=NEIGHBOURS, **tracks)
         found = {
             "frechet": metrics.frechet_distance(features, self.real),
             "kernel": metrics.kernel_distance(features, self.real, seed=0)[0],
@@ -225,7 +236,7 @@ def _interval(name: str, values: Sequence[float], measure: str) -> dict[str, flo
     """The mean over trainings, and its ends: NaN where there is one alone."""
     values = np.array(values, float)
     mean, reach = values.mean(), metrics.trainings_reach(values) if len(values) > 1 else np.nan
-    ends = np.array([mean - reach, mean + reach])
-    low, high = ends if measure in UNBOUNDED else ends.clip(0, 1)
+    least, most = -np.inf if measure in SIGNED else 0, np.inf if measure in UNBOUNDED else 1
+    low, high = np.clip([mean - reach, mean + reach], least, most)
     before = "" if name == "value" else f"{name}_"
     return {name: mean, f"{before}low": low, f"{before}high": high}

@@ -39,6 +39,8 @@ class Start:
         """A game; ValueError for an unknown network, and as the network's builder raises it."""
         if self.network not in NETWORKS:
             raise ValueError(f"unknown network {self.network!r}: choose one of {', '.join(NETWORKS)}")
+        if self.network == "dense" and self.classes:
+            raise ValueError("dense has no classes: choose another network, or none")
         given = {"classes": self.classes, "width": self.width}
         options = {name: value for name, value in given.items() if value is not None}
         return Game(*NETWORKS[self.network](self.image_size, self.channels, **options), name=self.network)
@@ -106,7 +108,8 @@ def in_grey(splits: Splits) -> Splits:
         replace(part, images=np.rint(part.images.mean(-1, keepdims=True)).astype(np.uint8))
         for part in (splits.train, splits.validation, splits.test)
     ]
-    return replace(splits, **dict(zip(("train", "validation", "test"), parts, strict=True)))
+    digest = outputs.named(splits.digest, outputs.rests_on(in_grey))
+    return replace(splits, **dict(zip(("train", "validation", "test"), parts, strict=True)), digest=digest)
 
 
 def fit_all(
@@ -214,12 +217,17 @@ def imitated(splits: Splits, source: Source, *, seed: int) -> Splits:
 
 
 def beside(splits: Splits, others: Splits) -> Splits:
-    """The splits with the training images of others behind their own, in groups of their own."""
+    """The splits with the training images of others behind their own, in groups of their own.
+
+    Where their own are fewer, each stands there as often as makes about half of all: what is learned from
+    them is then not a matter of how seldom they are met.
+    """
     one, other = splits.train, others.train
     other = replace(other, groups=other.groups - other.groups.min() + one.groups.max() + 1)
+    parts = [one] * max(1, round(len(other) / len(one))) + [other]
     arrays = ("images", "labels", "groups", "sizes")
-    both = {name: np.concatenate([getattr(part, name) for part in (one, other)]) for name in arrays}
-    digest = outputs.named(splits.digest, others.digest)
+    both = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
+    digest = outputs.named(splits.digest, others.digest, outputs.rests_on(beside))
     return replace(splits, train=replace(one, **both), digest=digest)
 
 
@@ -272,24 +280,27 @@ def added(
 ) -> dict[str, list[keras.Model]]:
     """Classifiers of a few real images, and of these and what may stand in for more.
 
-    Training k has `count` images of its own, by the k-th seed, and meets as many as there are in all, `count`
-    and those of `splits`, in each of the recipe's epochs. Names: the count; "<count>, augmented", under small
-    changes of pose and light; "<count>, generated", beside images of a game (start, game: as in `fit_all`)
-    that has seen no others; and one for each of others, whose training images stand beside.
+    Training k has `count` images of its own, by the k-th seed, and meets about as many as `splits` and these
+    have in the recipe's epochs. Names: the count; "<count>, augmented", under small changes of pose and
+    light; "<count>, generated", `beside` images of a game (start, game: as in `fit_all`) that has seen no
+    others, in as many steps as it would make on all; and one for each of others, which have as many.
     """
-    smalls, times = [few(splits, count, seed=seed) for seed in seeds], len(splits.train) / count
-    longer = replace(recipe, epochs=round(recipe.epochs * (1 + times)))
+    smalls, every = [few(splits, count, seed=seed) for seed in seeds], len(splits.train)
+    longer = replace(recipe, epochs=round(recipe.epochs * (1 + every / count)))
     found = trained_on({f"{count}": smalls}, build, longer, seeds=seeds)
     augmented = replace(longer, augmentation="camera")
     found |= trained_on({f"{count}, augmented": smalls}, build, augmented, seeds=seeds)
-    alone = {f"of {count}": replace(game, epochs=round(game.epochs * times))}
+    batch, steps = min(game.batch_size, count), game.epochs * (every // game.batch_size)
+    alone = {f"of {count}": replace(game, epochs=round(steps / (count // batch)), batch_size=batch)}
     made = []
     for small, seed in zip(smalls, seeds, strict=True):
         player = fit_all({f"of {count}": start}, alone, small, seeds=[seed]).models[f"of {count}"][0]
         made.append(imitated(splits, player, seed=seed))
     sets = {"generated": made} | {name: [other] * len(smalls) for name, other in others.items()}
     both = {
-        f"{count}, {name}": [beside(*pair) for pair in zip(smalls, several, strict=True)]
+        f"{count}, {name}": (beside(*pair) for pair in zip(smalls, several, strict=True))
         for name, several in sets.items()
     }
-    return found | trained_on(both, build, recipe, seeds=seeds)
+    together = every + count * max(1, round(every / count))
+    halves = replace(recipe, epochs=max(1, round(recipe.epochs * (every + count) / together)))
+    return found | trained_on(both, build, halves, seeds=seeds)

@@ -48,14 +48,24 @@ def kernel_distance(
     return float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(subsets)) if subsets > 1 else np.nan
 
 
-def precision_recall(real: ArrayLike, generated: ArrayLike, *, neighbours: int = 3) -> tuple[float, float]:
+def precision_recall(
+    real: ArrayLike,
+    generated: ArrayLike,
+    *,
+    neighbours: int = 3,
+    groups: ArrayLike | None = None,
+    generated_groups: ArrayLike | None = None,
+) -> tuple[float, float]:
     """Share of generated features among the real ones, and of real among the generated: in [0, 1] both.
 
     Among: within the distance of some member of the set to its k-th neighbour there. Kynkäänniemi et al.
-    (2019), equations 1 and 2: a low precision means bad images, a low recall missing ones.
+    (2019), equations 1 and 2: a low precision means bad images, a low recall missing ones. groups (N,) and
+    generated_groups (M,), of the features: neighbours are of other groups, as frames of one track say nothing
+    about how far apart tracks are; None: each is a group of its own.
     """
     real, generated = _checked(real, generated, least=neighbours + 1)
-    return _among(generated, real, neighbours), _among(real, generated, neighbours)
+    radii = [_radii(*each, neighbours) for each in ((real, groups), (generated, generated_groups))]
+    return _among(generated, real, radii[0]), _among(real, generated, radii[1])
 
 
 def nearest(features: ArrayLike, others: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -91,8 +101,21 @@ def _within(part: np.ndarray) -> float:
     return (kernel.sum() - np.trace(kernel)) / (len(part) * (len(part) - 1))
 
 
-def _among(features: np.ndarray, members: np.ndarray, neighbours: int) -> float:
-    radii = NearestNeighbors(n_neighbors=neighbours + 1).fit(members).kneighbors(members)[0][:, -1]
+def _radii(members: np.ndarray, groups: ArrayLike | None, neighbours: int) -> np.ndarray:
+    """Distance of each member to its k-th neighbour of other groups, (N,)."""
+    groups = np.arange(len(members)) if groups is None else np.asarray(groups)
+    sizes = np.unique(groups, return_counts=True)[1]
+    if neighbours > len(members) - sizes.max():
+        raise ValueError(
+            f"{len(sizes)} groups: the largest leaves fewer than {neighbours} features of others"
+        )
+    near = NearestNeighbors(n_neighbors=neighbours + sizes.max()).fit(members)
+    distances, places = near.kneighbors(members)
+    others = np.cumsum(groups[places] != groups[:, None], axis=1)
+    return distances[np.arange(len(members)), (others == neighbours).argmax(1)]
+
+
+def _among(features: np.ndarray, members: np.ndarray, radii: np.ndarray) -> float:
     parts: Iterator[np.ndarray] = pairwise_distances_chunked(
         features, members, reduce_func=lambda distances, _: (distances <= radii).any(1)
     )

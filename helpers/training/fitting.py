@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from helpers import classifiers, outputs
 from helpers.backend import keras, tf
 from helpers.datasets import ImageSet, Splits
-from helpers.training.keeping import Kept, Trained
+from helpers.training.keeping import EMPTY, Kept, Trained
 from helpers.training.recipes import Recipe
 from helpers.training.strips import Strip
 from helpers.training.tasks import Classification, Task
@@ -75,16 +75,16 @@ def fit(
         seed_everything(seed)  # not for each training: TensorFlow would compile all its functions again
     model = seeded(build, seed)
 
-    def kept_by(other: Recipe, **rungs: Mapping[int, Kept]) -> Kept:
+    def kept_by(other: Recipe, rungs: Mapping[int, Kept] = EMPTY) -> Kept:
         key = _key(model, task, other, seed, data, len(train))
-        return Kept(outputs.Store(cache or CACHE), model.name, key, **rungs)
+        return Kept(outputs.Store(cache or CACHE), model.name, key, rungs)
 
     shorter = {count: replace(recipe, epochs=count) for count in rungs if count < recipe.epochs}
     if any(task.alike(other) != task.alike(recipe) for other in shorter.values()):
         raise ValueError(
             "this training is compiled for its number of epochs: shorter ones are not on its way"
         )
-    kept = kept_by(recipe, rungs={count: kept_by(other) for count, other in shorter.items()})
+    kept = kept_by(recipe, {count: kept_by(other) for count, other in shorter.items()})
     if not (trained := kept.finished()):
         if len(train) < recipe.batch_size:
             raise ValueError(f"{len(train)} training images do not fill a batch of {recipe.batch_size}")
@@ -249,7 +249,7 @@ def _key(model: keras.Model, task: Task, recipe: Recipe, seed: int, data: str, c
 
 
 class _Keeper(keras.callbacks.Callback):
-    """Shows the progress, and keeps a checkpoint and the history after every epoch."""
+    """Shows the progress, and after an epoch keeps the history, and a checkpoint if the last is old."""
 
     def __init__(self, kept: Kept, rows: list[dict], before: float, total: int, title: str, strip: Strip):
         super().__init__()
@@ -282,7 +282,9 @@ class _Keeper(keras.callbacks.Callback):
         self.bar.set_postfix({name: f"{logs[name]:.3f}" for name in logs if name.startswith("val")})
         self.strip.grow(self.model, epoch + 1)
         if rung := self.kept.rungs.get(epoch + 1):
-            self.finish(rung)
+            with rung.store.held(rung.name):
+                if not rung.finished():
+                    self.finish(rung)
         if time.perf_counter() - self.saved >= CHECKPOINT:
             self.kept.save(self.model, self.rows, self.seconds(), self.strip.rows)
             self.saved = time.perf_counter()

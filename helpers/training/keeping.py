@@ -32,7 +32,7 @@ class Trained(NamedTuple):
 
 
 class Kept:
-    """Where a training lies in the store: its result, and on the way there a checkpoint an epoch."""
+    """Where a training lies in the store: its result, and on the way there checkpoints."""
 
     def __init__(self, store: outputs.Store, label: str, key: list, rungs: Mapping[int, "Kept"] = EMPTY):
         """label: of the piece, for who looks; key: of all that the training depends on.

@@ -155,7 +155,7 @@ def test_too_few_tracks_for_two_halves_are_refused(classifier):
 
 def test_curves_that_run_away_raise_an_alarm():
     def curves(loss, right):
-        history = pd.DataFrame({"generator_loss": loss, "pairs_right": right})
+        history = pd.DataFrame({"generator_loss": loss, "val_pairs_right": right})
         return [training.Trained(None, history, 0.0)]
 
     games = {

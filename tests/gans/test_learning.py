@@ -97,9 +97,9 @@ def test_imitated_splits_have_their_own_digest_and_the_labels_of_the_real_images
     few = gans.few(Splits(squares(20, 1), part := splits.test, part, "squares", "few", ()), 5, seed=0)
     both, others = gans.beside(few, made), gans.beside(replace(few, digest="other"), made)
     assert both.digest != others.digest and len(few.train) == len(few.validation) == 5
-    assert len(both.train) == 17 and len(both.train.groups) == len(both.train.sizes) == 17
-    np.testing.assert_array_equal(both.train.images[:5], few.train.images)
-    np.testing.assert_array_equal(both.train.images[5:], made.train.images)
+    assert len(both.train) == len(both.train.groups) == len(both.train.sizes) == 2 * 5 + 12
+    np.testing.assert_array_equal(both.train.images[:10], np.concatenate([few.train.images] * 2))
+    np.testing.assert_array_equal(both.train.images[10:], made.train.images)
     game.average.weights[0].assign(game.average.weights[0] + 1)
     digests = {splits.digest, made.digest, both.digest, gans.imitated(splits, game, seed=0).digest}
     assert len(digests) == 4
@@ -175,6 +175,6 @@ def test_few_images_and_what_stands_beside_are_trained_on_as_many(tmp_path, monk
     found = gans.added(splits, 12, None, recipe, **options)
     assert list(found) == ["12", "12, augmented", "12, generated", "12, more"]
     game = met.pop("of 12")
-    assert game[0] == 3 * 96  # as many images as a game of all of them meets
-    assert {images for images, *_ in met.values()} == {2 * (12 + 96)}
+    assert game[0] == 3 * 12  # as many steps as a game of all of them makes, in batches of 12
+    assert {images for images, *_ in met.values()} == {2 * (12 + 96), 96 + 8 * 12}
     assert len({data for *_, data in met.values()}) == 6  # augmented ones learn from the same images

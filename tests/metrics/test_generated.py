@@ -62,6 +62,20 @@ def test_missing_kinds_lower_the_recall_and_strange_images_the_precision():
     assert recall > 0.95
 
 
+def test_frames_of_a_track_are_no_neighbours_of_each_other():
+    """Tracks of ten frames that hardly differ: without groups, nothing new is within their small radii."""
+    tracks = RNG.normal(size=(2, 60, 3)) * 5
+    real, other = (np.repeat(places, 10, 0) + RNG.normal(size=(600, 3)) * 0.01 for places in tracks)
+    groups = np.repeat(np.arange(60), 10)
+    assert max(metrics.precision_recall(real, other)) < 0.05
+    both = metrics.precision_recall(real, other, groups=groups, generated_groups=groups)
+    assert min(both) > 0.7
+    alone = np.arange(600)
+    assert metrics.precision_recall(real, other, groups=alone) == metrics.precision_recall(real, other)
+    with pytest.raises(ValueError, match="1 groups: the largest leaves fewer than 3"):
+        metrics.precision_recall(real, other, groups=np.zeros(600))
+
+
 def test_the_nearest_is_found():
     distances, places = metrics.nearest([[0.0, 0], [9, 9]], [[9.0, 8], [0, 3], [5, 5]])
     assert distances.tolist() == [3, 1]
