@@ -70,7 +70,7 @@ class Game(keras.Model):
         betas = {"beta_1": self.recipe.beta_1, "beta_2": self.recipe.beta_2}
         rate = self.recipe.learning_rate
         super().compile(optimizer=FusedAdam(rate, **betas), **options)  # the generator's
-        self.discriminator_optimizer = FusedAdam(self.recipe.discriminator_rate or rate, **betas)
+        self.discriminator_optimizer = FusedAdam(rate, **betas)
         self._options = options
 
     def build_optimizers(self) -> None:

@@ -13,7 +13,6 @@ class Recipe:
     epochs: int = 20
     batch_size: int = 64
     learning_rate: float = 0.0005  # of Adam, constant
-    discriminator_rate: float | None = None  # the same for None
     beta_1: float = 0.0
     beta_2: float = 0.99
     objective: str = "relativistic"  # a key of losses.OBJECTIVES
@@ -39,6 +38,9 @@ class Recipe:
         for name in ("epochs", "batch_size", "penalty_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        for name in ("shift", "brightness", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be in [0, 1)")
         if self.two_steps and (self.objective != "minimax" or self.r1 or self.r2 or self.gradient_penalty):
             raise ValueError("separate turns are for the objective minimax without penalties")
 
@@ -76,14 +78,13 @@ class Recipe:
 _PLAIN = {"objective": "minimax", "r1": 0.0, "r2": 0.0, "shift": 0.0, "brightness": 0.0, "ema_decay": 0.0}
 _SQUARES = _PLAIN | {"objective": "least_squares"}
 RECIPES = {
-    "ours": Recipe(),
     # Image-to-image translation using GANs, as its code is printed; there batches come in one order.
-    "bagrodia": Recipe(50, 128, 0.0002, None, 0.5, 0.999, **_PLAIN, two_steps=True, moves_both=True),
+    "bagrodia": Recipe(50, 128, 0.0002, 0.5, 0.999, **_PLAIN, two_steps=True, moves_both=True),
     # Understanding classification failure, section 4.3: 20 to 200 epochs. The loss is not printed.
-    "mehrotra": Recipe(200, 30, 0.0002, None, 0.5, 0.999, **_PLAIN),
+    "mehrotra": Recipe(200, 30, 0.0002, 0.5, 0.999, **_PLAIN),
     # Image-to-image translation with conditional adversarial networks (2017), section 3.3.
-    "isola": Recipe(200, 1, 0.0002, None, 0.5, 0.999, **_PLAIN, l1=100.0),
+    "isola": Recipe(200, 1, 0.0002, 0.5, 0.999, **_PLAIN, l1=100.0),
     # Unpaired image-to-image translation (2017), sections 4 and 5.2. There the cycle weighs 10, beside a loss
     # of the generator that is twice ours; discriminators see older images too, and the rate falls at the end.
-    "zhu": Recipe(200, 1, 0.0002, None, 0.5, 0.999, **_SQUARES, cycle=5.0, identity=0.5),
+    "zhu": Recipe(200, 1, 0.0002, 0.5, 0.999, **_SQUARES, cycle=5.0, identity=0.5),
 }

@@ -50,6 +50,8 @@ def test_gradients_pass_the_augmentation():
 def test_what_cannot_be_is_refused_by_name():
     with pytest.raises(ValueError, match="unknown objective 'minmax': choose one of minimax, least_squares"):
         gans.Recipe(objective="minmax")
+    with pytest.raises(ValueError, match=r"shift is -0.1: it must be in \[0, 1\)"):
+        gans.Recipe(shift=-0.1)
     with pytest.raises(ValueError, match="epochs is 0"):
         gans.Recipe(epochs=0)
     with pytest.raises(ValueError, match="separate turns are for the objective minimax"):
