@@ -6,7 +6,7 @@ weights. `systems` fits baselines and both layers to one scale, `comparison` say
 `gallery` keeps people on disk, `search` says whom images show.
 """
 
-from helpers.recognition.comparison import Matches, fit_all, look_alikes, matches
+from helpers.recognition.comparison import Matches, against_everybody, fit_all, look_alikes, matches
 from helpers.recognition.gallery import Gallery, GalleryError
 from helpers.recognition.general import embed, fit
 from helpers.recognition.protocol import Fold, Trial, folds
@@ -16,5 +16,6 @@ from helpers.recognition.systems import NETWORKS, SYSTEMS, Recogniser, grade
 
 __all__ = [
     *("NETWORKS", "SYSTEMS", "Fold", "Gallery", "GalleryError", "Index", "Matches", "Recipe", "Recogniser"),
-    *("Signatures", "Trial", "embed", "enrol", "fit", "fit_all", "folds", "grade", "look_alikes", "matches"),
+    *("Signatures", "Trial", "against_everybody", "embed", "enrol", "fit", "fit_all", "folds", "grade"),
+    *("look_alikes", "matches"),
 ]

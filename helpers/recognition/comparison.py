@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from helpers import metrics, training
 from helpers.recognition.general import embed
-from helpers.recognition.protocol import Fold
+from helpers.recognition.protocol import Fold, Trial
 from helpers.recognition.systems import Recogniser, grade
 
 Trainings = Sequence[Sequence[Recogniser]]  # by training and fold
@@ -26,7 +26,7 @@ class Matches:
     """Log-odds of probes against entries, of every system, training and fold.
 
     log_odds: by system, training and fold (N, P); shown: of each fold (N,), a place among its P entries;
-    thresholds: by system, training and fold, below which nobody is named; names: of each fold, its people;
+    thresholds: by system, training and fold, below which nobody is named; names: of each fold, its entries;
     enrolled: images of a person, at most.
     """
 
@@ -179,19 +179,24 @@ def matches(trainings: Trainings, noise: Callable[..., ArrayLike] | None = None,
         [recogniser.scores(images) for recogniser, images in zip(row, probes, strict=True)]
         for row in trainings
     ]
-    systems = trainings[0][0].systems
+    return _matches(trainings, found, [fold.tested for fold in folds])
+
+
+def against_everybody(trainings: Trainings) -> Matches:
+    """All probes against everybody else as well, by the systems that need no signatures."""
+    found = [[recogniser.against_everybody() for recogniser in row] for row in trainings]
+    return _matches(trainings, found, [recogniser.fold.everybody() for recogniser in trainings[0]])
+
+
+def _matches(trainings: Trainings, found: Sequence[Sequence[dict]], trials: Sequence[Trial]) -> Matches:
+    systems = found[0][0]
     log_odds = {name: [[scores[name] for scores in row] for row in found] for name in systems}
     thresholds = {
         name: [[one.scales[name].threshold for one in row] for row in trainings] for name in systems
     }
-    enrolled = max(len(images) for fold in folds for images in fold.tested.enrolled)
-    return Matches(
-        log_odds,
-        [fold.tested.shown for fold in folds],
-        thresholds,
-        [fold.tested.names for fold in folds],
-        enrolled,
-    )
+    enrolled = max(len(images) for trial in trials for images in trial.enrolled)
+    shown, names = [trial.shown for trial in trials], [trial.names for trial in trials]
+    return Matches(log_odds, shown, thresholds, names, enrolled)
 
 
 def look_alikes(trainings: Trainings, system: str = "signature", *, count: int = 20) -> pd.DataFrame:

@@ -41,6 +41,18 @@ class Fold:
         )
         return Fold(self.public, *trials)
 
+    def everybody(self) -> Trial:
+        """The probes of who is tested, and behind these people those held back and the public, enrolled too.
+
+        By as many images of each; of the public the first ones, from which the general network has learned.
+        """
+        count, labels = max(map(len, self.tested.enrolled)), range(len(self.public.class_names))
+        public = [self.public.images[self.public.labels == label][:count] for label in labels]
+        names = (*self.tested.names, *self.held.names, *self.public.class_names)
+        return replace(
+            self.tested, enrolled=[*self.tested.enrolled, *self.held.enrolled, *public], names=names
+        )
+
 
 def folds(
     people: ImageSet, count: int, *, enrolled: int, probes: int, public_images: int | None, seed: int

@@ -110,6 +110,16 @@ class Recogniser:
             for name, parts in self.systems.items()
         }
 
+    def against_everybody(self) -> dict[str, np.ndarray]:
+        """As `scores`, against `Fold.everybody`, by the systems that need no signatures."""
+        trial = self.fold.everybody()
+        measures = _Entries(self.general, trial, self.tested.faces, {})(trial.probes)
+        return {
+            name: self.scales[name]([measures[part] for part in parts])
+            for name, parts in self.systems.items()
+            if set(parts) <= set(measures)
+        }
+
     def decision(self, system: str) -> keras.Model:
         """A classifier of images that says who it is: logits (N, 1 + P), the first that it is nobody.
 

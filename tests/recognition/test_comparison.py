@@ -78,6 +78,20 @@ def test_systems_recognise_patterns_and_tables_say_so(recognisers):
     assert curves["false_accepts"].between(0, 100).all() and curves["false_rejects"].max() == 100
 
 
+def test_against_everybody_the_others_stand_behind_who_is_tested(recognisers):
+    found, few = recognition.against_everybody(recognisers), recognition.matches(recognisers)
+    assert set(found.log_odds) == {"eigenfaces", "one class", "embedding"}
+    for name, rows in found.log_odds.items():
+        for row, expected in zip(rows, few.log_odds[name], strict=True):
+            for odds, first in zip(row, expected, strict=True):
+                assert odds.shape[1] == 18
+                np.testing.assert_allclose(odds[:, : first.shape[1]], first, atol=0.01)
+    errors, before = found.errors().set_index("system"), few.errors().set_index("system")
+    assert set(errors["entries"]) == {18} and set(errors["people"]) == {12}
+    assert (errors["rank_1"] <= before.loc[errors.index, "rank_1"]).all()
+    assert (errors["rank_5"] >= errors["rank_1"]).all()
+
+
 def test_noise_on_the_probes_makes_it_harder_and_is_keyed_by_a_seed(recognisers):
     strongest = noise.NINE_SETS[2]
     one, same = (recognition.matches(recognisers, strongest, seed=0).errors() for _ in range(2))
