@@ -1,10 +1,9 @@
 """How games are trained, and what comes out of them: images."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
@@ -35,12 +34,15 @@ class Start:
     classes: int | None = None
     width: int | None = None
 
-    def __call__(self) -> Game:
-        """A game; ValueError for an unknown network, and as the network's builder raises it."""
+    def __post_init__(self) -> None:
+        """ValueError for an unknown network, and for classes where it has none."""
         if self.network not in NETWORKS:
             raise ValueError(f"unknown network {self.network!r}: choose one of {', '.join(NETWORKS)}")
         if self.network == "dense" and self.classes:
             raise ValueError("dense has no classes: choose another network, or none")
+
+    def __call__(self) -> Game:
+        """A game; ValueError as the network's builder raises it."""
         given = {"classes": self.classes, "width": self.width}
         options = {name: value for name, value in given.items() if value is not None}
         return Game(*NETWORKS[self.network](self.image_size, self.channels, **options), name=self.network)
@@ -50,6 +52,7 @@ class Adversarial:
     """Images and their labels, for a `Game`, by a `Recipe`."""
 
     model = Game  # the code that a training rests on
+    unknown = ("l1", "adversarial", "cycle", "identity")  # fields of a recipe that it has no use for
     digest: str | None = None  # of data that it has beside those that it is given
 
     def batches(self, train: ImageSet, recipe: Recipe, *, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
@@ -86,7 +89,8 @@ class Adversarial:
         return batch
 
     def compiled_with(self, recipe: Recipe, steps: int) -> dict[str, object]:
-        """The recipe: a game makes its optimizers itself."""
+        """The recipe: a game makes its optimizers itself. ValueError where it asks for what is `unknown`."""
+        recipe.refuse(self.unknown)
         return {"recipe": recipe.as_dict()}
 
     def alike(self, recipe: Recipe) -> Recipe:
@@ -207,100 +211,3 @@ def walk(
     between *= ((1 - far) * ends[0] + far * ends[1])[:, None] / np.linalg.norm(between, axis=1, keepdims=True)
     mixed = None if shares is None else np.outer(1 - far, shares[0]) + np.outer(far, shares[1])
     return decode(source, between.reshape(steps, *source.latent_shape), mixed)
-
-
-def imitated(splits: Splits, source: Source, *, seed: int) -> Splits:
-    """The splits with generated training images, of the labels that the real ones have."""
-    train = replace(splits.train, images=generate(source, splits.train.labels, seed=seed))
-    code = outputs.rests_on(decode, Flow, Game)
-    return replace(splits, train=train, digest=outputs.named(splits.digest, source.digest(), code, seed))
-
-
-def beside(splits: Splits, others: Splits) -> Splits:
-    """The splits with the training images of others behind their own, in groups of their own.
-
-    Where their own are fewer, each stands there as often as makes about half of all: what is learned from
-    them is then not a matter of how seldom they are met.
-    """
-    one, other = splits.train, others.train
-    other = replace(other, groups=other.groups - other.groups.min() + one.groups.max() + 1)
-    parts = [one] * max(1, round(len(other) / len(one))) + [other]
-    arrays = ("images", "labels", "groups", "sizes")
-    both = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
-    digest = outputs.named(splits.digest, others.digest, outputs.rests_on(beside))
-    return replace(splits, train=replace(one, **both), digest=digest)
-
-
-def few(splits: Splits, count: int, *, seed: int) -> Splits:
-    """The splits with so many images to train and as many to validate, as `ImageSet.part` chooses them."""
-    digest = outputs.named(splits.digest, count, seed, outputs.rests_on(ImageSet))
-    parts = {name: getattr(splits, name).part(count, seed) for name in ("train", "validation")}
-    return replace(splits, **parts, digest=digest)
-
-
-def trained_on(
-    sets: Mapping[str, Iterable[Splits]],
-    build: training.Build,
-    recipe: training.Recipe,
-    *,
-    seeds: Sequence[int],
-) -> dict[str, list[keras.Model]]:
-    """Classifiers of made training images: number k of a name learns on the k-th splits, by the k-th seed.
-
-    Shmelkov et al. (2018) call the accuracy of one that has seen only generated images GAN-train. sets: such
-    as `imitated` makes, one after the other; build, recipe: of `training.fit`.
-    """
-    return {
-        name: [
-            training.fit(
-                build,
-                made.train,
-                made.validation,
-                recipe,
-                seed=seed,
-                data=made.digest,
-                title=f"on {name}, training {number + 1} of {len(seeds)}",
-            ).model
-            for number, (made, seed) in enumerate(zip(several, seeds, strict=True))
-        ]
-        for name, several in sets.items()
-    }
-
-
-def added(
-    splits: Splits,
-    count: int,
-    build: training.Build,
-    recipe: training.Recipe,
-    *,
-    start: Callable[[], Game],
-    game: Recipe,
-    seeds: Sequence[int],
-    others: Mapping[str, Splits] = MappingProxyType({}),
-) -> dict[str, list[keras.Model]]:
-    """Classifiers of a few real images, and of these and what may stand in for more.
-
-    Training k has `count` images of its own, by the k-th seed, and meets about as many as `splits` and these
-    have in the recipe's epochs. Names: the count; "<count>, augmented", under small changes of pose and
-    light; "<count>, generated", `beside` images of a game (start, game: as in `fit_all`) that has seen no
-    others, in as many steps as it would make on all; and one for each of others, which have as many.
-    """
-    smalls, every = [few(splits, count, seed=seed) for seed in seeds], len(splits.train)
-    longer = replace(recipe, epochs=round(recipe.epochs * (1 + every / count)))
-    found = trained_on({f"{count}": smalls}, build, longer, seeds=seeds)
-    augmented = replace(longer, augmentation="camera")
-    found |= trained_on({f"{count}, augmented": smalls}, build, augmented, seeds=seeds)
-    batch, steps = min(game.batch_size, count), game.epochs * (every // game.batch_size)
-    alone = {f"of {count}": replace(game, epochs=round(steps / (count // batch)), batch_size=batch)}
-    made = []
-    for small, seed in zip(smalls, seeds, strict=True):
-        player = fit_all({f"of {count}": start}, alone, small, seeds=[seed]).models[f"of {count}"][0]
-        made.append(imitated(splits, player, seed=seed))
-    sets = {"generated": made} | {name: [other] * len(smalls) for name, other in others.items()}
-    both = {
-        f"{count}, {name}": (beside(*pair) for pair in zip(smalls, several, strict=True))
-        for name, several in sets.items()
-    }
-    together = every + count * max(1, round(every / count))
-    halves = replace(recipe, epochs=max(1, round(recipe.epochs * (every + count) / together)))
-    return found | trained_on(both, build, halves, seeds=seeds)

@@ -1,6 +1,6 @@
 """How a game is trained, as data: recipes, the papers' and this project's."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from helpers.backend import tf
 from helpers.gans.losses import OBJECTIVES
@@ -52,6 +52,14 @@ class Recipe:
     def as_dict(self) -> dict[str, object]:
         """All fields by name."""
         return asdict(self)
+
+    def refuse(self, names: tuple[str, ...]) -> None:
+        """ValueError where a field of these names, of no use to a kind of game, is not as by default."""
+        for field in fields(self):
+            if field.name in names and (value := getattr(self, field.name)) != field.default:
+                raise ValueError(
+                    f"{field.name} is {value}: this kind of game has no use for it, leave it {field.default}"
+                )
 
     def augmented(self, images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
         """Images (N, H, W, C) moved and brightened at random, each by its own numbers; gradients pass.

@@ -7,14 +7,15 @@ import numpy as np
 from helpers import classifiers, datasets, noise, outputs, signs
 from helpers.backend import keras, tf
 from helpers.datasets import DataError, ImageSet, Splits
-from helpers.gans.learning import Adversarial, Condition, few
+from helpers.gans.imitations import few
+from helpers.gans.learning import Adversarial, Condition
 from helpers.gans.translators import Cycle, Translation
 
 
 class Denoising(Adversarial):
     """Clean images, for a `Translation` that is given noisy ones: under the nine sets, one each, or none."""
 
-    model, pictures = Translation, None
+    model, pictures, unknown = Translation, None, ("cycle", "identity")
 
     def condition(self, part: ImageSet) -> Condition:
         """New noise in every epoch, at the strength of its set: weaker, it teaches `l1` to do nothing."""
@@ -28,7 +29,7 @@ class Denoising(Adversarial):
 class Painting(Adversarial):
     """Images, for a `Translation` that is given drawings of their classes, see `drawn`."""
 
-    model, pictures = Translation, None
+    model, pictures, unknown = Translation, None, ("cycle", "identity")
 
     def __init__(self):
         """The drawings lie with the package."""
@@ -43,7 +44,7 @@ class Painting(Adversarial):
 class Unpaired(Adversarial):
     """Images, for a `Cycle` that is given others, of which none knows which belongs to which."""
 
-    model, pictures = Cycle, None
+    model, pictures, unknown = Cycle, None, ("l1", "adversarial", "moves_both")
 
     def __init__(self, sources: Splits):
         """sources: the others are its training images."""
@@ -77,22 +78,25 @@ def drawn(splits: Splits, *, seed: int) -> Splits:
     return replace(splits, train=train, digest=digest)
 
 
-def rendered(splits: Splits, *, seed: int) -> Splits:
-    """As many rendered signs as there are training images, in their size; errors as in `drawings`."""
+def rendered(splits: Splits, *, seed: int, fit: str = "roi") -> Splits:
+    """As many rendered signs as training images, in their size, by a `datasets` fit; errors as `drawings`."""
     _signs_only(splits.train)
     count, size = len(splits.train), splits.train.images.shape[1]
     counts = {"train_images": round(1.6 * count), "test_images": 43}  # a part of them is for validation
-    return few(datasets.load("signs", size, "roi", seed=seed, **counts), count, seed=seed)
+    return few(datasets.load("signs", size, fit, seed=seed, **counts), count, seed=seed)
 
 
-SOURCES = {"drawings": drawn, "renderings": rendered}
+SOURCES = ("drawings", "renderings")
 
 
-def sources(kind: str, splits: Splits, *, seed: int) -> Splits:
-    """Other images of the same classes, of a kind of `SOURCES`; ValueError for another kind."""
+def sources(kind: str, splits: Splits, *, seed: int, fit: str = "roi") -> Splits:
+    """Other images of the same classes, of a kind of `SOURCES`; ValueError for another kind.
+
+    fit: of renderings; drawings are whole.
+    """
     if kind not in SOURCES:
         raise ValueError(f"unknown sources {kind!r}: choose one of {', '.join(SOURCES)}")
-    return SOURCES[kind](splits, seed=seed)
+    return drawn(splits, seed=seed) if kind == "drawings" else rendered(splits, seed=seed, fit=fit)
 
 
 def translate(translator: keras.Model, images: np.ndarray) -> np.ndarray:

@@ -1,11 +1,10 @@
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 from tiny_sets import squares
 
-from helpers import classifiers, gans, training
+from helpers import gans
 from helpers.backend import keras
 from helpers.datasets import Splits
 
@@ -36,9 +35,27 @@ def test_a_game_with_classes_needs_labels():
     assert gans.decode(built(classes=None), latents).shape == (2, 8, 8, 3)
 
 
-def test_an_unknown_network_is_refused():
+def test_an_unknown_network_is_refused_before_it_is_built():
     with pytest.raises(ValueError, match="unknown network 'resnet': choose one of dense, perceptron"):
-        gans.Start("resnet", 8)()
+        gans.Start("resnet", 8)
+    with pytest.raises(ValueError, match="dense has no classes"):
+        gans.Start("dense", 8, classes=3)
+
+
+@pytest.mark.parametrize(
+    ("task", "field"),
+    [
+        (gans.Adversarial(), {"l1": 1.0}),
+        (gans.Adversarial(), {"cycle": 5.0}),
+        (gans.Denoising(), {"identity": 0.5}),
+        (gans.Unpaired(Splits(*[squares(3, 0)] * 3, "squares", "digest", ())), {"adversarial": False}),
+    ],
+)
+def test_what_a_kind_of_game_has_no_use_for_is_refused(task, field):
+    (name,) = field
+    task.compiled_with(RECIPE, steps=1)
+    with pytest.raises(ValueError, match=f"{name} is .*: this kind of game has no use for it, leave it"):
+        task.compiled_with(replace(RECIPE, **field), steps=1)
 
 
 def test_batches_depend_on_seed_and_epoch_and_are_images_as_they_are():
@@ -83,28 +100,6 @@ def splits():
     return Splits(part, part, part, "squares", "digest", ())
 
 
-@pytest.fixture
-def game():
-    keras.utils.set_random_seed(0)
-    return gans.Start("residual", 16, 3, 3, width=4)()
-
-
-def test_imitated_splits_have_their_own_digest_and_the_labels_of_the_real_images(splits, game):
-    made = gans.imitated(splits, game, seed=0)
-    np.testing.assert_array_equal(made.train.labels, splits.train.labels)
-    assert (made.train.images != splits.train.images).any((1, 2, 3)).all()
-    np.testing.assert_array_equal(made.test.images, splits.test.images)
-    few = gans.few(Splits(squares(20, 1), part := splits.test, part, "squares", "few", ()), 5, seed=0)
-    both, others = gans.beside(few, made), gans.beside(replace(few, digest="other"), made)
-    assert both.digest != others.digest and len(few.train) == len(few.validation) == 5
-    assert len(both.train) == len(both.train.groups) == len(both.train.sizes) == 2 * 5 + 12
-    np.testing.assert_array_equal(both.train.images[:10], np.concatenate([few.train.images] * 2))
-    np.testing.assert_array_equal(both.train.images[10:], made.train.images)
-    game.average.weights[0].assign(game.average.weights[0] + 1)
-    digests = {splits.digest, made.digest, both.digest, gans.imitated(splits, game, seed=0).digest}
-    assert len(digests) == 4
-
-
 def test_a_walk_begins_and_ends_where_it_should_and_stays_at_its_distance(splits):
     class Norms:
         """The norm of the latent and the share of the first class, as grey levels."""
@@ -121,26 +116,6 @@ def test_a_walk_begins_and_ends_where_it_should_and_stays_at_its_distance(splits
     np.testing.assert_array_equal(found[:, 1], [100, 75, 50, 25, 0])
 
 
-def test_a_classifier_learns_from_perfect_imitations_what_it_learns_from_real_images(tmp_path, monkeypatch):
-    train, test = squares(96, 0), squares(48, 1)
-    splits = Splits(train, test, test, "squares", "digest", ())
-    monkeypatch.setattr(gans.learning, "generate", lambda source, labels, seed: source.images)
-    monkeypatch.setattr(training.fitting, "CACHE", tmp_path)
-
-    class Copies:
-        images = train.images
-
-        def digest(self):
-            return "copies"
-
-    recipe = training.Recipe(epochs=4, batch_size=16, augmentation="none")
-    build = partial(classifiers.cnn_baseline, 16, 3)
-    copies = (gans.imitated(splits, Copies(), seed=seed) for seed in (0, 1))
-    found = gans.trained_on({"copies": copies}, build, recipe, seeds=[0, 1])
-    right = [(classifiers.predictions(model, test.images) == test.labels).mean() for model in found["copies"]]
-    assert len(right) == 2 and min(right) > 0.9
-
-
 def test_a_discriminator_is_asked_about_images_as_they_come(splits):
     keras.utils.set_random_seed(0)
     game = gans.Start("dense", 16, 3)()
@@ -151,30 +126,3 @@ def test_a_discriminator_is_asked_about_images_as_they_come(splits):
     np.testing.assert_allclose(
         real, game.discriminator(splits.test.images.astype(np.float32))[:, 0], rtol=1e-4
     )
-
-
-def test_few_images_and_what_stands_beside_are_trained_on_as_many(tmp_path, monkeypatch):
-    train, test = squares(96, 0), squares(48, 1)
-    splits = Splits(train, test, test, "squares", "digest", ())
-    met = {}
-
-    def fit(build, train, validation, recipe, *, seed, data, title, **_):
-        met[title.partition(",")[0] if "of 12" in title else title] = (len(train) * recipe.epochs, seed, data)
-        return training.Trained(gans.Start("residual", 16, 3, 3, 8)(), None, 0.0)
-
-    def fit_all(starts, recipes, splits, *, seeds, **_):
-        ((name, recipe),) = recipes.items()
-        return training.Trainings(
-            {name: [fit(None, splits.train, None, recipe, seed=seeds[0], data="", title=name)]}
-        )
-
-    monkeypatch.setattr(training, "fit", fit)
-    monkeypatch.setattr(training, "fit_all", fit_all)
-    recipe = training.Recipe(epochs=2, batch_size=16)
-    options = {"start": None, "game": gans.Recipe(epochs=3), "seeds": [0, 1], "others": {"more": splits}}
-    found = gans.added(splits, 12, None, recipe, **options)
-    assert list(found) == ["12", "12, augmented", "12, generated", "12, more"]
-    game = met.pop("of 12")
-    assert game[0] == 3 * 12  # as many steps as a game of all of them makes, in batches of 12
-    assert {images for images, *_ in met.values()} == {2 * (12 + 96), 96 + 8 * 12}
-    assert len({data for *_, data in met.values()}) == 6  # augmented ones learn from the same images
