@@ -182,9 +182,9 @@ def matches(trainings: Trainings, noise: Callable[..., ArrayLike] | None = None,
     return _matches(trainings, found, [fold.tested for fold in folds])
 
 
-def against_everybody(trainings: Trainings) -> Matches:
-    """All probes against everybody else as well, by the systems that need no signatures."""
-    found = [[recogniser.against_everybody() for recogniser in row] for row in trainings]
+def against_everybody(trainings: Trainings, systems: Sequence[str]) -> Matches:
+    """All probes against everybody else as well, see `Recogniser.against_everybody`."""
+    found = [[recogniser.against_everybody(systems) for recogniser in row] for row in trainings]
     return _matches(trainings, found, [recogniser.fold.everybody() for recogniser in trainings[0]])
 
 

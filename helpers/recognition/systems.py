@@ -1,6 +1,6 @@
 """Systems that recognise people, fitted on one fold: baselines, either layer alone, and both."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -89,14 +89,13 @@ class Recogniser:
 
         Raises ValueError for an unknown system, and as `general.fit` and `signatures.enrol` do.
         """
-        if unknown := set(systems) - set(SYSTEMS):
-            raise ValueError(f"unknown system {min(unknown)!r}: choose some of {', '.join(SYSTEMS)}")
+        _known(systems, SYSTEMS)
         self.fold, self.recipe, self.seed = fold, recipe, seed
         self.systems = {name: SYSTEMS[name] for name in systems}
         self.wanted = {measure for measures in self.systems.values() for measure in measures}
         self.general: keras.Model = general.fit(fold.public, general_recipe, seed=seed)
-        held, self.tested = self._entries()
-        measures = held(fold.held.probes)
+        self.held, self.tested = self._entries()
+        measures = self.held(fold.held.probes)
         self.scales = {
             name: scaled([measures[part] for part in parts], fold.held.shown, strangers)
             for name, parts in self.systems.items()
@@ -104,21 +103,29 @@ class Recogniser:
 
     def scores(self, probes: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """By system, log-odds (N, P) of probes, those of the trial or changed ones, against who is tested."""
-        measures = self.tested(self.fold.tested.probes if probes is None else probes)
-        return {
-            name: self.scales[name]([measures[part] for part in parts])
-            for name, parts in self.systems.items()
-        }
+        return self._scaled(self.tested(self.fold.tested.probes if probes is None else probes), self.systems)
 
-    def against_everybody(self) -> dict[str, np.ndarray]:
-        """As `scores`, against `Fold.everybody`, by the systems that need no signatures."""
-        trial = self.fold.everybody()
-        measures = _Entries(self.general, trial, self.tested.faces, {})(trial.probes)
-        return {
-            name: self.scales[name]([measures[part] for part in parts])
-            for name, parts in self.systems.items()
-            if set(parts) <= set(measures)
-        }
+    def against_everybody(self, systems: Sequence[str]) -> dict[str, np.ndarray]:
+        """As `scores`, by some of the systems, against `Fold.everybody`; ValueError for one it does not have.
+
+        For those with signatures each of the public gets one too, told from the rest of the public.
+        """
+        _known(systems, self.systems)
+        trial, wanted = self.fold.everybody(), {part for name in systems for part in self.systems[name]}
+        several = {name: self._of_everybody(name, trial) for name in SIGNATURES if name in wanted}
+        return self._scaled(_Entries(self.general, trial, self.tested.faces, several)(trial.probes), systems)
+
+    def _of_everybody(self, kind: str, trial: Trial) -> signatures.Signatures:
+        public, recipe = self.fold.public, replace(self.recipe, against=SIGNATURES[kind])
+        ours = [entries.signatures[kind] for entries in (self.tested, self.held)]
+        theirs = [
+            signatures.enrol([images], public.images[public.labels != label], recipe, seed=self.seed)
+            for label, images in enumerate(trial.enrolled[sum(map(len, ours)) :])
+        ]
+        return _together([*ours, *theirs])
+
+    def _scaled(self, measures: Mapping[str, np.ndarray], systems: Iterable[str]) -> dict[str, np.ndarray]:
+        return {name: self.scales[name]([measures[part] for part in self.systems[name]]) for name in systems}
 
     def decision(self, system: str) -> keras.Model:
         """A classifier of images that says who it is: logits (N, 1 + P), the first that it is nobody.
@@ -221,6 +228,20 @@ class _Logits(keras.layers.Layer):
 
     def compute_output_shape(self, shape: tuple) -> tuple:
         return (shape[0], self.weights_of_all[0].shape[0])
+
+
+def _together(several: Sequence[signatures.Signatures]) -> signatures.Signatures:
+    """One after the other."""
+    kinds = [
+        [np.concatenate(values) for values in zip(*(getattr(each, kind) for each in several), strict=True)]
+        for kind in ("discriminators", "generators")
+    ]
+    return signatures.Signatures(*kinds, several[0].shape)
+
+
+def _known(systems: Iterable[str], known: Iterable[str]) -> None:
+    if unknown := set(systems) - set(known):
+        raise ValueError(f"unknown system {min(unknown)!r}: choose some of {', '.join(known)}")
 
 
 def _grey(images: np.ndarray) -> np.ndarray:

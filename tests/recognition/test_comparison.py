@@ -79,8 +79,9 @@ def test_systems_recognise_patterns_and_tables_say_so(recognisers):
 
 
 def test_against_everybody_the_others_stand_behind_who_is_tested(recognisers):
-    found, few = recognition.against_everybody(recognisers), recognition.matches(recognisers)
-    assert set(found.log_odds) == {"eigenfaces", "one class", "embedding"}
+    systems = ["eigenfaces", "embedding", "signature", "both layers"]
+    found, few = recognition.against_everybody(recognisers, systems), recognition.matches(recognisers)
+    assert list(found.log_odds) == systems
     for name, rows in found.log_odds.items():
         for row, expected in zip(rows, few.log_odds[name], strict=True):
             for odds, first in zip(row, expected, strict=True):
@@ -90,6 +91,9 @@ def test_against_everybody_the_others_stand_behind_who_is_tested(recognisers):
     assert set(errors["entries"]) == {18} and set(errors["people"]) == {12}
     assert (errors["rank_1"] <= before.loc[errors.index, "rank_1"]).all()
     assert (errors["rank_5"] >= errors["rank_1"]).all()
+    assert errors.loc["both layers", "rank_5"] > 80
+    with pytest.raises(ValueError, match="unknown system 'pixels': choose some of eigenfaces"):
+        recognition.against_everybody(recognisers, ["pixels"])
 
 
 def test_noise_on_the_probes_makes_it_harder_and_is_keyed_by_a_seed(recognisers):
