@@ -176,30 +176,37 @@ class LatentSlider(_Blitted):
 
     def __init__(
         self,
-        walk: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        walk: Callable[[np.ndarray, np.ndarray, Sequence[float]], np.ndarray],
         latents: np.ndarray,
         class_names: Sequence[str] = ("",),
     ) -> None:
-        """walk: latents (2, …) and shares of classes (2, K) to images (3, H, W, C), as `gans.walk`.
+        """walk: latents (2, …), shares of classes (2, K) and steps to images (3, H, W, C), as `gans.walk`.
 
         latents: (N, …), at least two; class_names: a text per class, one alone where there are none.
         """
         self._walk, self._latents = walk, latents
         self.first = ipywidgets.IntSlider(0, 0, len(latents) - 1, description="first")
         self.second = ipywidgets.IntSlider(1, 0, len(latents) - 1, description="second")
+        self.share = ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.05, description="of second")
         names = [(name, number) for number, name in enumerate(class_names)]
         self.label, self.other = (
             ipywidgets.Dropdown(options=names, value=0, description=text) for text in ("class", "other class")
         )
-        controls = [self.first, self.second, *([self.label, self.other] if len(names) > 1 else [])]
-        shape = walk(latents[:2], self._shares()).shape[1:]
-        super().__init__((*shape[:2], 3), ("first", "half way", "second"), controls, lines=1)
+        controls = [
+            self.first,
+            self.second,
+            *([self.label, self.other] if len(names) > 1 else []),
+            self.share,
+        ]
+        shape = walk(latents[:2], self._shares(), [0]).shape[1:]
+        super().__init__((*shape[:2], 3), ("first", "between", "second"), controls, lines=1)
 
     def _shares(self) -> np.ndarray:
         return np.eye(len(self.label.options), dtype=np.float32)[[self.label.value, self.other.value]]
 
     def _shown(self) -> tuple[Sequence[np.ndarray], str]:
-        images = self._walk(self._latents[[self.first.value, self.second.value]], self._shares())
+        ends = self._latents[[self.first.value, self.second.value]]
+        images = self._walk(ends, self._shares(), [0, self.share.value, 1])
         shown = np.repeat(images, 3, -1) if images.shape[-1] == 1 else images
         names = [self.label.options[slider.value][0] for slider in (self.label, self.other)]
         return shown, " → ".join(dict.fromkeys(names))

@@ -1,5 +1,6 @@
 import io
 import re
+from functools import partial
 
 import linear
 import numpy as np
@@ -108,16 +109,16 @@ def test_restoration_shows_what_is_restored_and_the_first_answers_of_both():
 LATENTS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
 
 
-def walked(latents, shares, channels=3):
-    """Both ends and the middle as grey levels: of the first number of the latent, brighter by the class."""
+def walked(latents, shares, steps, channels=3):
+    """Images on the way as grey levels: of the first number of the latent, brighter by the class."""
     levels = 100 + 40 * latents[:, 0] + 50 * shares[:, -1] * (shares.shape[1] > 1)
-    levels = np.array([levels[0], levels.mean(), levels[1]]).astype(np.uint8)
-    return np.ones((3, 4, 4, channels), np.uint8) * levels[:, None, None, None]
+    levels = (levels[0] + np.array(steps) * (levels[1] - levels[0])).astype(np.uint8)
+    return np.ones((len(steps), 4, 4, channels), np.uint8) * levels[:, None, None, None]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_walk_between_latents_shows_both_and_the_middle(channels):
-    walk = widgets.LatentSlider(lambda latents, shares: walked(latents, shares, channels), LATENTS)
+    walk = widgets.LatentSlider(partial(walked, channels=channels), LATENTS)
     images, caption = walk._shown()
     assert [int(image[0, 0, 2]) for image in images] == [140, 120, 100] and caption == ""
     assert walk.label not in walk.children[0].children
@@ -125,7 +126,7 @@ def test_a_walk_between_latents_shows_both_and_the_middle(channels):
 
 def test_every_control_of_a_walk_changes_the_picture():
     walk = widgets.LatentSlider(walked, LATENTS, ["one", "two"])
-    for control, value in (("first", 2), ("second", 2), ("label", 1), ("other", 1)):
+    for control, value in (("first", 2), ("share", 0.9), ("second", 2), ("label", 1), ("other", 1)):
         before = shown(walk)
         getattr(walk, control).value = value
         assert not np.array_equal(shown(walk), before), control

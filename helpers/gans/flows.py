@@ -37,7 +37,8 @@ class Flow:
         """model: of `velocity`."""
         self.model, self.name = model, model.name
         self.latent_shape = tuple(model.inputs[0].shape[1:])
-        self._made = tf.function(self._followed, autograph=False, reduce_retracing=True)
+        shapes = [tf.TensorSpec((None, *each.shape[1:])) for each in (model.inputs[0], model.inputs[2])]
+        self._made = tf.function(self._followed, shapes, autograph=False)
 
     def __call__(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """Noise (N, H, W, C) and shares of the classes (N, K), to images (N, H, W, C)."""
@@ -54,13 +55,17 @@ class Flow:
     def _followed(self, images: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
         """Heun's method from time 0 to 1."""
         width = 1 / STEPS
-        for step in range(STEPS):
-            speed = self._velocity(images, step * width, shares)
-            ahead = self._velocity(images + width * speed, (step + 1) * width, shares)
-            images = images + width / 2 * (speed + ahead)
+
+        def step(number: tf.Tensor, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            time = tf.cast(number, tf.float32) * width
+            speed = self._velocity(images, time, shares)
+            ahead = self._velocity(images + width * speed, time + width, shares)
+            return number + 1, images + width / 2 * (speed + ahead)
+
+        _, images = tf.while_loop(lambda number, _: number < STEPS, step, (tf.constant(0), images))
         return 127.5 * (images + 1)
 
-    def _velocity(self, images: tf.Tensor, time: float, shares: tf.Tensor) -> tf.Tensor:
+    def _velocity(self, images: tf.Tensor, time: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
         return self.model([images, tf.fill((tf.shape(images)[0], 1), time), shares], training=False)
 
 

@@ -21,6 +21,8 @@ class Game(keras.Model):
     the generated images, but for `two_steps`.
     """
 
+    ignored = ("l1", "adversarial", "cycle", "identity")  # fields of a recipe that it has no use for
+
     def __init__(self, generator: keras.Model, discriminator: keras.Model, **options: object):
         """generator, discriminator: as the networks of `gans.NETWORKS` return them."""
         super().__init__(**options)

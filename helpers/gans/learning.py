@@ -52,7 +52,6 @@ class Adversarial:
     """Images and their labels, for a `Game`, by a `Recipe`."""
 
     model = Game  # the code that a training rests on
-    unknown = ("l1", "adversarial", "cycle", "identity")  # fields of a recipe that it has no use for
     digest: str | None = None  # of data that it has beside those that it is given
 
     def batches(self, train: ImageSet, recipe: Recipe, *, seed: int, first_epoch: int = 0) -> tf.data.Dataset:
@@ -89,8 +88,8 @@ class Adversarial:
         return batch
 
     def compiled_with(self, recipe: Recipe, steps: int) -> dict[str, object]:
-        """The recipe: a game makes its optimizers itself. ValueError where it asks for what is `unknown`."""
-        recipe.refuse(self.unknown)
+        """The recipe: a game makes its optimizers itself. ValueError where it asks for what that ignores."""
+        recipe.refuse(self.model.ignored)
         return {"recipe": recipe.as_dict()}
 
     def alike(self, recipe: Recipe) -> Recipe:
@@ -197,17 +196,21 @@ def _logits(game: Game, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def walk(
-    source: Source, latents: np.ndarray, shares: np.ndarray | None = None, steps: int = 10
+    source: Source,
+    latents: np.ndarray,
+    shares: np.ndarray | None = None,
+    steps: int | Sequence[float] = 10,
 ) -> np.ndarray:
     """Images on the way from one latent, and one mixture of classes, to another: uint8 (steps, H, W, C).
 
-    latents: (2, …), shares: (2, K) of the K classes. The latent keeps a norm between those of the ends: in
-    the middle of a straight line it would be shorter than nearly all that the source has seen.
+    latents: (2, …), shares: (2, K) of the K classes; steps: so many, as far apart, or how far each is, in
+    [0, 1]. The latent keeps a norm between those of the ends: in the middle of a straight line it would be
+    shorter than nearly all that the source has seen.
     """
-    far = np.linspace(0, 1, steps)
+    far = np.linspace(0, 1, steps) if isinstance(steps, int) else np.asarray(steps, float)
     flat = np.reshape(latents, (2, -1))
     between = np.outer(1 - far, flat[0]) + np.outer(far, flat[1])
     ends = np.linalg.norm(flat, axis=1)
     between *= ((1 - far) * ends[0] + far * ends[1])[:, None] / np.linalg.norm(between, axis=1, keepdims=True)
     mixed = None if shares is None else np.outer(1 - far, shares[0]) + np.outer(far, shares[1])
-    return decode(source, between.reshape(steps, *source.latent_shape), mixed)
+    return decode(source, between.reshape(len(far), *source.latent_shape), mixed)

@@ -90,6 +90,18 @@ def dcgan(
     return Players(generator, _network([images, *labels], logits, "discriminator"))
 
 
+def transposed(
+    image_size: int = 28, channels: int = 3, classes: int | None = None, *, width: int = WIDTH
+) -> Players:
+    """The generator of `dcgan` against the discriminator of `perceptron`.
+
+    What transposed convolutions change by themselves, from which Abu-Samaha and Kim promise themselves that
+    no mode collapses. Arguments as in `dcgan`.
+    """
+    generator = dcgan(image_size, channels, classes, width=width).generator
+    return Players(generator, perceptron(image_size, channels, classes).discriminator)
+
+
 def residual(
     image_size: int = 28,
     channels: int = 3,
@@ -264,6 +276,7 @@ def _linear(units: int) -> layers.Dense:
 NETWORKS: dict[str, Callable[..., Players]] = {
     "dense": dense,
     "perceptron": perceptron,
+    "transposed": transposed,
     "dcgan": dcgan,
     "residual": residual,
     "auxiliary": partial(residual, auxiliary=True),

@@ -15,7 +15,7 @@ from helpers.gans.translators import Cycle, Translation
 class Denoising(Adversarial):
     """Clean images, for a `Translation` that is given noisy ones: under the nine sets, one each, or none."""
 
-    model, pictures, unknown = Translation, None, ("cycle", "identity")
+    model, pictures = Translation, None
 
     def condition(self, part: ImageSet) -> Condition:
         """New noise in every epoch, at the strength of its set: weaker, it teaches `l1` to do nothing."""
@@ -29,7 +29,7 @@ class Denoising(Adversarial):
 class Painting(Adversarial):
     """Images, for a `Translation` that is given drawings of their classes, see `drawn`."""
 
-    model, pictures, unknown = Translation, None, ("cycle", "identity")
+    model, pictures = Translation, None
 
     def __init__(self):
         """The drawings lie with the package."""
@@ -44,7 +44,7 @@ class Painting(Adversarial):
 class Unpaired(Adversarial):
     """Images, for a `Cycle` that is given others, of which none knows which belongs to which."""
 
-    model, pictures, unknown = Cycle, None, ("l1", "adversarial", "moves_both")
+    model, pictures = Cycle, None
 
     def __init__(self, sources: Splits):
         """sources: the others are its training images."""

@@ -18,7 +18,7 @@ class Translation(Game):
     What a `Game` is told for classes, this one is given for sources: images (N, H, W, C).
     """
 
-    conditional = True
+    conditional, ignored = True, ("cycle", "identity")
 
     def compile(self, recipe: Mapping[str, object], **options: object) -> None:
         """As of a `Game`; ValueError for an augmentation, which would part images from their sources."""
@@ -69,6 +69,8 @@ class Cycle(keras.Model):
     kind, from which the other finds the way back. Called, it leads there. The generators are those of a
     `Translation`; there they are residual networks.
     """
+
+    ignored = ("l1", "adversarial", "moves_both")
 
     def __init__(self, there: Game, back: Game, **options: object):
         """there, back: games of a translator and a discriminator that is not told the source."""

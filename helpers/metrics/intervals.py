@@ -128,6 +128,18 @@ def trainings_reach(means: ArrayLike, overlap: float = 1.0, *, level: float = 0.
     )
 
 
+def trainings_interval(
+    means: ArrayLike, low: float = -np.inf, high: float = np.inf
+) -> tuple[float, float, float]:
+    """Mean of S trainings and the ends of an interval that covers others, within low and high.
+
+    means: (S,), one a training; of a single one nothing is known: its ends are NaN.
+    """
+    mean, several = float(np.mean(means)), len(means) > 1
+    reach = trainings_reach(means) if several else np.nan
+    return mean, *np.clip([mean - reach, mean + reach], low, high).tolist()
+
+
 def crossed_interval(
     values: ArrayLike, groups: Groups = None, **options: float
 ) -> tuple[float, float, float]:

@@ -274,10 +274,14 @@ class _Keeper(keras.callbacks.Callback):
         self.bar.update(int(self.model.optimizer.iterations) - self.bar.n)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if not np.isfinite(logs["loss"]):
-            raise FloatingPointError(
-                f"{self.title}: loss {logs['loss']} after epoch {epoch + 1}. Take a lower learning rate"
-            )
+        for name in (
+            "loss",
+            "val_loss",
+        ):  # the last step may have spoilt the weights after the loss was taken
+            if not np.isfinite(logs.get(name, 0.0)):
+                raise FloatingPointError(
+                    f"{self.title}: {name} {logs[name]} after epoch {epoch + 1}. Take a lower learning rate"
+                )
         self.rows.append({"epoch": epoch + 1} | {name: float(value) for name, value in logs.items()})
         self.bar.set_postfix({name: f"{logs[name]:.3f}" for name in logs if name.startswith("val")})
         self.strip.grow(self.model, epoch + 1)

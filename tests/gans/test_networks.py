@@ -80,6 +80,12 @@ def test_a_discriminator_returns_one_logit_and_is_told_the_class(name, classes):
         assert np.abs(np.asarray(logits) - np.asarray(other)).max() > 1e-6
 
 
+def test_transposed_convolutions_alone_are_taken_from_one_game_to_the_other():
+    one, other, both = gans.dcgan(16), gans.perceptron(16), gans.NETWORKS["transposed"](16)
+    assert both.generator.count_params() == one.generator.count_params()
+    assert both.discriminator.count_params() == other.discriminator.count_params()
+
+
 def test_a_side_that_cannot_be_halved_twice_is_refused():
     for build in (gans.dcgan, gans.residual):
         with pytest.raises(ValueError, match="image_size is 30: it must be a multiple of 4"):

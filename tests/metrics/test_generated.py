@@ -76,6 +76,21 @@ def test_frames_of_a_track_are_no_neighbours_of_each_other():
         metrics.precision_recall(real, other, groups=np.zeros(600))
 
 
+def test_density_and_coverage_are_those_counted_by_hand():
+    """On a line, with one neighbour each: radii 1, 1 and 8, neighbourhoods [-1, 1], [0, 2] and [1, 17]."""
+    real, made = np.array([[0.0], [1.0], [9.0]]), np.array([[-0.5], [0.5], [100.0], [101.0]])
+    density, coverage = metrics.density_coverage(real, made, neighbours=1)
+    assert density == pytest.approx(3 / 4) and coverage == pytest.approx(2 / 3)
+
+
+def test_one_stray_real_image_makes_noise_precise_but_not_dense():
+    stray, noise = np.full((1, 5), 100.0), RNG.normal(size=(500, 5)) * 10 + 40
+    real = np.concatenate([RNG.normal(size=(600, 5)), stray])
+    assert metrics.precision_recall(real, noise)[0] > 0.9
+    assert metrics.density_coverage(real, noise)[0] < 0.5
+    assert metrics.density_coverage(real, RNG.normal(size=(600, 5)))[0] == pytest.approx(1, abs=0.2)
+
+
 def test_the_nearest_is_found():
     distances, places = metrics.nearest([[0.0, 0], [9, 9]], [[9.0, 8], [0, 3], [5, 5]])
     assert distances.tolist() == [3, 1]
