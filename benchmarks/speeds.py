@@ -18,24 +18,28 @@ from helpers import (
     gans,
     minimum_noise,
     noise,
+    recognition,
     restoration,
     stability,
     training,
     widgets,
 )
 from helpers.backend import keras, tf
+from helpers.gans.losses import squared_gradient
 from helpers.minimum_noise import evolution, oracle
+from helpers.recognition.systems import Scale
 from helpers.stability import sweeps
 
 # One private function is called below, because no public one does so little: `sweeps._observed` is the
 # sweep of a chunk without cache and sums.
-# How each game is played here: the papers' networks by their recipes, ours without penalties, which the bare
-# passes have not; the step beside has all else, such as augmentation and averaging.
-_OURS = gans.Recipe(objective="minimax", r1=0.0, r2=0.0)
+# How each game is played in the notebooks. The bare passes beside have penalties as often as the steps, which
+# have all else, such as losses, augmentation, optimizers and averaging.
 GAMES = {
     "dense": replace(gans.RECIPES["bagrodia"], two_steps=False, moves_both=False),
     "perceptron": gans.RECIPES["mehrotra"],
-    **dict.fromkeys(("dcgan", "residual", "auxiliary"), _OURS),
+    **dict.fromkeys(("transposed", "dcgan"), replace(gans.RECIPES["mehrotra"], batch_size=64)),
+    "residual": gans.Recipe(),
+    "auxiliary": gans.Recipe(objective="hinge"),
     "translation": replace(gans.RECIPES["isola"], batch_size=16),
     "cycle": replace(gans.RECIPES["zhu"], batch_size=16),
 }
@@ -65,6 +69,7 @@ def findings(data_root: str, images: int = 4096) -> Iterator[tuple[str, str]]:
     yield "search", _search(model, grey[: _share(images, 64)])
     for name, recipe in GAMES.items():
         yield f"game, {name}", _game(name, recipe, _share(images, 256))
+    yield from _gallery(images)
     slider = widgets.NoiseSlider(grey[:10], np.zeros(10, int), ("none",) * 43, model)
     yield "noise slider", f"{1000 * _seconds(lambda: _tick(slider)):.0f} ms a tick"
     with tempfile.TemporaryDirectory() as cache:
@@ -276,35 +281,52 @@ def _game(name: str, recipe: gans.Recipe, steps: int) -> str:
     batch = real, given, tf.constant([0, 1])
     step = tf.function(game.train_step, autograph=False)
     passes = _passes_of_cycle if cycle else _passes
-    bare = tf.function(partial(passes, game, real, given), autograph=False)
+    bare = [
+        tf.function(partial(passes, game, real, given, penalised=due), autograph=False)
+        for due in (False, True)
+    ]
+    every = recipe.penalty_every if recipe.r1 and recipe.r2 else steps + 1
     played, passes = _rounds(
-        lambda: [step(batch) for _ in range(steps)], lambda: [bare().numpy() for _ in range(steps)]
+        lambda: [step(batch) for _ in range(steps)],
+        lambda: [bare[number % every == every - 1]().numpy() for number in range(steps)],
     )
     rate = steps * count / np.median(played)
     return f"{rate:,.0f} images/s, {np.median(played / passes):.2f} of the bare passes"
 
 
-def _passes(game: gans.Game, real: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """One pass of the generator, two of the discriminator on each kind, one through both; and back."""
+def _passes(game: gans.Game, real: tf.Tensor, labels: tf.Tensor, *, penalised: bool = False) -> tf.Tensor:
+    """One pass of the generator, two of the discriminator on each kind, one through both; and back.
+
+    A loss of pairs has another of the discriminator on real images, and penalties the gradients' own.
+    """
+
+    def score(images: tf.Tensor) -> tf.Tensor:
+        return game.scored(images, labels, training=True)[0]
+
     inputs = game.drawn(labels, tf.constant([0, 1]))
     with tf.GradientTape() as outer:
         fake = game.generator(inputs, training=True)
         with outer.stop_recording(), tf.GradientTape() as inner:
-            seen = [
-                game.scored(images, labels, training=True)[0] for images in (real, tf.stop_gradient(fake))
-            ]
+            kinds = real, tf.stop_gradient(fake)
+            seen = [score(images) for images in kinds]
             loss = tf.reduce_mean(seen[1] - seen[0])
+            if penalised:
+                loss += tf.add_n([tf.reduce_mean(squared_gradient(score, images)) for images in kinds])
         with outer.stop_recording():
             moved = inner.gradient(loss, game.discriminator.trainable_variables)
-        made = -tf.reduce_mean(game.scored(fake, labels, training=True)[0])
+        made = -tf.reduce_mean(score(fake))
+        if gans.OBJECTIVES[game.recipe.objective].paired:
+            made += tf.reduce_mean(score(real))
     moved += outer.gradient(made, game.generator.trainable_variables)
     return tf.add_n([tf.reduce_sum(gradient) for gradient in moved if gradient is not None])
 
 
-def _passes_of_cycle(game: gans.Cycle, real: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+def _passes_of_cycle(
+    game: gans.Cycle, real: tf.Tensor, given: tf.Tensor, *, penalised: bool = False
+) -> tf.Tensor:
     """Those of both games, and two of each generator, of what comes back and what should stay; and back."""
     ways = game.there, game.back
-    both = tf.add_n([_passes(way, real, given) for way in ways])
+    both = tf.add_n([_passes(way, real, given, penalised=penalised) for way in ways])
     with tf.GradientTape() as tape:
         more = [way.generator(images, training=True) for way in ways for images in (real, given)]
         returned = tf.add_n([tf.reduce_mean(images) for images in more])
@@ -312,6 +334,23 @@ def _passes_of_cycle(game: gans.Cycle, real: tf.Tensor, given: tf.Tensor) -> tf.
         returned, [variable for way in ways for variable in way.generator.trainable_variables]
     )
     return both + tf.add_n([tf.reduce_sum(gradient) for gradient in moved])
+
+
+def _gallery(images: int) -> Iterator[tuple[str, str]]:
+    """To enrol one person by five images of 48 px, against thirty others, and to find one in a gallery."""
+    general = training.without_output(classifiers.compact(48, 30))
+    person, others, probes = (_grey(count, 48) for count in (5, 300, 64))
+    recipe, names = recognition.Recipe(steps=_share(120 * images, 4096)), tuple("abcd")
+    options = {"seed": 0, "cache": False}
+    seconds = _seconds(lambda: _quietly(recognition.enrol, [person], others, recipe, **options))
+    yield "enrolling", f"{seconds:.2f} s a person, {recipe.steps} steps"
+    several = recognition.enrol([person] * len(names), others, replace(recipe, steps=1), **options)
+    features = [recognition.embed(general, person)] * len(names)
+    scale = Scale((1.0, 1.0), 0.0, 0.0, 1.0, 0.05)
+    index = recognition.Index(general, names, features, several.discriminators, scale)
+    for crowd in (40, 400, 4000):
+        rate = index.grown(_share(crowd * images, 4096), seed=0).rate(probes)
+        yield f"identifying, {crowd} entries", f"{rate:,.0f} probes/s"
 
 
 def _compile(model: keras.Model) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `python -m helpers run | list | sweep | enrol | identify | results | doctor | bench`."""
+"""The command line: `python -m helpers run`, and `list`, `sweep`, `enrol`, `remove`, `identify` and more."""
 
 import argparse
 import os

@@ -15,7 +15,7 @@ def test_every_finding_is_a_speed_and_absent_data_are_said(tmp_path, monkeypatch
     found = dict(speeds.findings(str(tmp_path), images=16))
     assert found.pop("preparing gtsrb").startswith("not measured")
     assert re.match(r"-?\d+ % on top of", found.pop("augmentation"))
-    assert len(found) == 17 + len(gans.NETWORKS)
+    assert len(found) == 21 + len(gans.NETWORKS)
     assert all(float(re.match(r"[\d,.]+", text)[0].replace(",", "")) > 0 for text in found.values())
     assert "noise sweep" not in capsys.readouterr().err
 

@@ -192,7 +192,11 @@ def _matches(trainings: Trainings, found: Sequence[Sequence[dict]], trials: Sequ
     systems = found[0][0]
     log_odds = {name: [[scores[name] for scores in row] for row in found] for name in systems}
     thresholds = {
-        name: [[one.scales[name].threshold for one in row] for row in trainings] for name in systems
+        name: [
+            [one.scales[name].threshold(len(trial.names)) for one, trial in zip(row, trials, strict=True)]
+            for row in trainings
+        ]
+        for name in systems
     }
     enrolled = max(len(images) for trial in trials for images in trial.enrolled)
     shown, names = [trial.shown for trial in trials], [trial.names for trial in trials]

@@ -1,7 +1,6 @@
 """Who is it? All entries by the general network first, then the nearest of them by their signatures."""
 
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,21 +33,15 @@ class Index:
     def identify(self, frames: np.ndarray, shortlist: int = SHORTLIST) -> pd.DataFrame:
         """Whom the frames of one clip show, (N, H, W, C) in [0, 255]: the shortlist, best first.
 
-        Columns name, grade (1 to 10), named (whether it reaches the threshold), cosine, signature (logit).
-        Warns where there are more entries than the threshold was found against.
+        Columns name, grade (1 to 10), named (whether it reaches the threshold for so many entries), cosine,
+        signature (logit).
         """
-        if len(self.names) > self.scale.entries:
-            warnings.warn(
-                f"{len(self.names)} entries, but the threshold was found against {self.scale.entries}: more "
-                "strangers will be named than there",
-                stacklevel=2,
-            )
         places, cosines, logits = self.search(np.asarray(frames)[None], shortlist)
         table = pd.DataFrame({"name": [self.names[place] for place in places[0]]})
         odds = self.scale([cosines[0], logits[0]])
-        table = table.assign(grade=grade(odds), named=odds >= self.scale.threshold)
+        table = table.assign(grade=grade(odds), named=odds >= self.scale.threshold(len(self.names)))
         table = table.assign(cosine=cosines[0], signature=logits[0])
-        return table.sort_values("grade", ascending=False, ignore_index=True)
+        return table.iloc[np.argsort(-odds, kind="stable")].reset_index(drop=True)
 
     def grown(self, count: int, *, seed: int) -> "Index":
         """So many entries, to measure speed: those there are, drawn again and changed a little."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
+from scipy.stats import norm
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -41,16 +42,25 @@ class Scale:
 
     slopes: tuple[float, ...]
     offset: float
-    threshold: float  # log-odds below which nobody is named
-    entries: int  # against which that was found: more of them let more strangers pass
+    others: float  # mean log-odds of people held back and entries of others
+    spread: float  # standard deviation of these
+    strangers: float  # share of strangers that may be named
 
     def __call__(self, measures: Sequence[np.ndarray]) -> np.ndarray:
         """Log-odds of measures, one array each."""
         return sum(slope * values for slope, values in zip(self.slopes, measures, strict=True)) + self.offset
 
+    def threshold(self, entries: int) -> float:
+        """Log-odds below which nobody is named, by a stranger's chances against so many entries.
+
+        As if log-odds against others were normal and independent: the quantile itself, of a few people held
+        back, is a matter of two or three probes, and says nothing of larger galleries.
+        """
+        return self.others + self.spread * float(norm.ppf((1 - self.strangers) ** (1 / entries)))
+
 
 def scaled(measures: Sequence[np.ndarray], shown: np.ndarray, strangers: float) -> Scale:
-    """The scale of people held back: logistic regression, and the threshold that so many strangers pass.
+    """The scale of people held back: logistic regression, and what they are to entries of others.
 
     measures: (N, P) each; shown: (N,) whom each probe shows; strangers: share in [0, 1] of probes that are
     named although their own entry is away.
@@ -60,11 +70,9 @@ def scaled(measures: Sequence[np.ndarray], shown: np.ndarray, strangers: float) 
     standard = StandardScaler().fit(rows)
     fitted = LogisticRegression(class_weight="balanced").fit(standard.transform(rows), own.ravel())
     slopes = fitted.coef_[0] / standard.scale_
-    scale = Scale(
-        tuple(slopes.tolist()), float(fitted.intercept_[0] - slopes @ standard.mean_), 0.0, own.shape[1]
-    )
-    nearest = np.where(own, -np.inf, scale(measures)).max(1)
-    return replace(scale, threshold=float(np.quantile(nearest, 1 - strangers)))
+    offset = float(fitted.intercept_[0] - slopes @ standard.mean_)
+    others = (rows @ slopes + offset)[~own.ravel()]
+    return Scale(tuple(slopes.tolist()), offset, float(others.mean()), float(others.std()), strangers)
 
 
 def grade(log_odds: ArrayLike) -> np.ndarray:
@@ -142,7 +150,7 @@ class Recogniser:
             else _Logits(self.signatures[part].discriminators)(images)
             for part in parts
         ]
-        odds = scale([*measures]) - scale.threshold
+        odds = scale([*measures]) - scale.threshold(len(self.tested.features))
         return keras.Model(
             images, keras.layers.ZeroPadding1D((1, 0))(odds[..., None])[..., 0], name="decision"
         )

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from helpers import datasets, recognition
 from helpers.workbook.notebooks import Refused
@@ -10,6 +11,10 @@ from helpers.workbook.notebooks import Refused
 
 def enrol(gallery: str, name: str, pictures: Sequence[str]) -> str:
     """Write an entry for a person by pictures, files or folders; what was done. Refused where that fails."""
+    if Path(name).exists():
+        raise Refused(f"{name} is a file or a folder: give the name of the person before the pictures")
+    if folders := [path for picture in pictures for path in _folders(picture)]:
+        raise Refused(f"{folders[0]} lies in a folder of pictures: give the pictures of one person at a time")
     with _refusing():
         opened = recognition.Gallery(gallery)
         images = datasets.read_pictures(pictures, opened.image_size, opened.fit)
@@ -38,6 +43,11 @@ def identify(gallery: str, pictures: Sequence[str]) -> str:
     answer = f"{best['name']}, grade {best['grade']:.1f} of 10" if best["named"] else "nobody in this gallery"
     shown = found.drop(columns="named").head(5).to_string(index=False, float_format="{:.2f}".format)
     return "\n".join([*remarks, f"{len(frames)} pictures: {answer}", shown])
+
+
+def _folders(place: str) -> list[Path]:
+    """Folders in a folder."""
+    return [path for path in sorted(Path(place).glob("*")) if path.is_dir()]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from PIL import Image
 
 from helpers import recognition
 from helpers.__main__ import main
+from helpers.recognition import signatures
 
 
 def test_to_add_and_remove_somebody_touches_one_file(full, trial):
@@ -46,6 +47,24 @@ def test_images_of_another_size_are_refused(gallery, trial):
         gallery.enrol({"x": trial.probes[:0]})
 
 
+def test_who_is_of_the_public_is_refused(gallery, recognisers):
+    with pytest.raises(recognition.GalleryError, match="Eve: the general network has learned from these"):
+        gallery.enrol({"Eve": recognisers[0][0].fold.public.images[3:5]})
+
+
+def test_who_is_enrolled_while_the_gallery_is_set_aside_is_told(gallery, recognisers, trial, monkeypatch):
+    def slow(*given, **options):
+        with pytest.warns(UserWarning, match="was of other layers"):
+            recognition.Gallery.found(gallery.folder, recognisers[1][0], "resize")
+        return enrol(*given, **options)
+
+    enrol = signatures.enrol
+    monkeypatch.setattr(signatures, "enrol", slow)
+    with pytest.raises(recognition.GalleryError, match="founded anew meanwhile: enrol late once more"):
+        gallery.enrol({"late": trial.enrolled[0]})
+    assert recognition.Gallery(gallery.folder).names == []
+
+
 def test_a_damaged_entry_is_named_and_the_rest_is_searched(full, trial):
     (full.folder / "people" / f"{trial.names[0]}.npz").write_bytes(b"PK no zip")
     with pytest.warns(UserWarning, match=rf"{trial.names[0]}\.npz is damaged"):
@@ -54,7 +73,7 @@ def test_a_damaged_entry_is_named_and_the_rest_is_searched(full, trial):
     index.identify(trial.probes[:1])
 
 
-@pytest.mark.parametrize("change", ["made_by", "d0", "features"])
+@pytest.mark.parametrize("change", ["made_by", "d0", "features", "d1", "d2"])
 def test_an_entry_of_other_layers_is_left_out(full, trial, change):
     path = full.folder / "people" / f"{trial.names[0]}.npz"
     with np.load(path) as file:
@@ -62,7 +81,9 @@ def test_an_entry_of_other_layers_is_left_out(full, trial, change):
     others = {
         "made_by": np.array("other"),
         "d0": arrays["d0"][:, :2],
-        "features": arrays["features"] * np.nan,
+        "features": arrays["features"][:0],
+        "d1": arrays["d1"] * np.nan,
+        "d2": arrays["d2"].astype(str),
     }
     np.savez(path, **arrays | {change: others[change]})
     with pytest.warns(UserWarning, match=f"remove {trial.names[0]} and enrol anew"):
@@ -156,6 +177,11 @@ def test_the_command_line_refuses_what_it_cannot_read(full, trial, tmp_path, cap
     ):
         assert main(["enrol", str(full.folder), "x", str(tmp_path / given)]) == 2
         assert message in capsys.readouterr().err
+    (tmp_path / "empty" / "inner").mkdir()
+    assert main(["enrol", str(full.folder), "x", str(tmp_path / "empty")]) == 2
+    assert "give the pictures of one person at a time" in capsys.readouterr().err
+    assert main(["enrol", str(full.folder), str(tmp_path / "bad.png"), str(tmp_path / "bad.png")]) == 2
+    assert "give the name of the person before the pictures" in capsys.readouterr().err
     assert main(["identify", str(tmp_path), str(tmp_path / "bad.png")]) == 2
     assert "holds no gallery" in capsys.readouterr().err
 

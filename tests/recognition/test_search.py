@@ -28,12 +28,15 @@ def test_an_index_scores_as_the_signatures_do(full, trial):
     assert sorted(order) == list(range(len(trial.names)))
 
 
-def test_more_entries_than_the_threshold_knows_are_warned_of(full, trial):
-    index = full.index().grown(50, seed=0)
-    with pytest.warns(
-        UserWarning, match=f"50 entries, but the threshold was found against {len(trial.names)}"
-    ):
-        index.identify(trial.probes[:1])
+def test_of_more_entries_more_is_asked(full, trial):
+    few, many = full.index(), full.index().grown(400, seed=0)
+    scale = few.scale
+    assert scale.threshold(400) > scale.threshold(len(few.names))
+    for index in (few, many):
+        table = index.identify(trial.probes[:1])
+        odds = scale([table["cosine"].to_numpy(), table["signature"].to_numpy()])
+        np.testing.assert_array_equal(table["named"], odds >= scale.threshold(len(index.names)))
+        assert (np.diff(odds) <= 1e-6).all()
 
 
 def test_an_empty_gallery_says_so(gallery, trial):
