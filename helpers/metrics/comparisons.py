@@ -13,7 +13,8 @@ def difference_row(
     """Columns difference, low, high (points), p and images of two classifiers on the same images.
 
     correct, other: (N,), right or not, or the share of an image's copies that are right; the difference is
-    the mean of the first minus that of the second, its interval by image: Wald's for pairs; p is of
+    the mean of the first minus that of the second, its interval by image: Wald's for pairs, and where no
+    image differs from another, as far as Wilson's reaches for a share of none; p is of
     `paired_test` where they are bool, else of a z-test. Or (S, N) of S trainings of each, paired by training
     and image: then the interval covers trainings too (overlap as in `trainings_reach`), p is of a t-test over
     both, and there are also trainings, image_low and image_high.
@@ -24,7 +25,8 @@ def difference_row(
     steps = np.atleast_2d(correct.astype(float) - other.astype(float))
     mean, by_image, trainings = steps.mean(), steps.mean(0), steps.mean(1)
     error = by_image.std() / np.sqrt(by_image.size)
-    reach = stats.norm.ppf((1 + level) / 2) * error
+    z = stats.norm.ppf((1 + level) / 2)
+    reach = z * error if error else z**2 / (by_image.size + z**2)
     both = np.hypot(reach, trainings_reach(trainings, overlap, level=level))
     row = {"difference": 100 * mean, "low": 100 * (mean - both), "high": 100 * (mean + both)}
     if len(trainings) > 1:

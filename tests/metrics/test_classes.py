@@ -136,4 +136,4 @@ def test_the_difference_of_paired_shares_has_its_interval():
     assert [row["low"], row["high"]] == pytest.approx(100 * np.array(reach))
     assert row["difference"] == pytest.approx(100 * (values.mean() - others.mean()))
     assert row["images"] == 400
-    assert metrics.difference_row(values, values)["high"] == 0
+    assert metrics.difference_row(values, values)["difference"] == 0

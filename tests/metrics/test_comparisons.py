@@ -6,6 +6,13 @@ from helpers import metrics
 from helpers.metrics import ratio_row
 
 
+def test_where_nothing_differs_others_might():
+    for equal in (np.ones(40, bool), np.ones((3, 40))):
+        row = metrics.difference_row(equal, equal)
+        assert row["difference"] == 0 and row["p"] == 1
+        assert -row["low"] == row["high"] == pytest.approx(100 * 1.96**2 / (40 + 1.96**2), rel=0.01)
+
+
 def test_paired_test_by_hand():
     correct = np.repeat([True, False], [20, 20])
     other = correct.copy()
