@@ -168,6 +168,11 @@ class Trainings(dict[str, list[Trained]]):
         """The history of each name's first training."""
         return {name: several[0].history for name, several in self.items()}
 
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Of each name's fastest training: others may have compiled, or not been alone."""
+        return {name: min(trained.seconds for trained in several) for name, several in self.items()}
+
 
 def _trained(
     model: keras.Model,

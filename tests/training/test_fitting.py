@@ -374,3 +374,9 @@ def test_a_frozen_copy_is_not_trained_by_what_was_compiled_for_another(tmp_path)
     first = model.layers[1].kernel.numpy()
     assert not np.array_equal(free.model.layers[1].kernel.numpy(), first)
     np.testing.assert_array_equal(frozen.model.layers[1].kernel.numpy(), first)
+
+
+def test_a_name_has_the_seconds_of_its_fastest_training():
+    taken = [[12.0, 5.0], [7.0]]
+    several = [[training.Trained(None, None, seconds) for seconds in row] for row in taken]
+    assert training.Trainings(zip("ab", several, strict=True)).seconds == {"a": 5.0, "b": 7.0}
