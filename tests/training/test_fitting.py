@@ -380,3 +380,19 @@ def test_a_name_has_the_seconds_of_its_fastest_training():
     taken = [[12.0, 5.0], [7.0]]
     several = [[training.Trained(None, None, seconds) for seconds in row] for row in taken]
     assert training.Trainings(zip("ab", several, strict=True)).seconds == {"a": 5.0, "b": 7.0}
+
+
+def test_weights_spoilt_by_the_last_step_are_seen_in_validation(tmp_path):
+    class Spoilt(keras.layers.Layer):
+        def call(self, values, training=False):
+            return values if training else values * np.nan
+
+    def build():
+        images = keras.Input((16, 16, 3))
+        values = keras.layers.Dense(3)(keras.layers.Flatten()(images))
+        return keras.Model(images, Spoilt()(values), name="spoilt")
+
+    recipe = training.Recipe(epochs=1, batch_size=16, augmentation="none")
+    with pytest.raises(FloatingPointError, match=r"spoilt: val_loss nan after epoch 1. Take a lower"):
+        training.fit(build, squares(48, 0), squares(48, 1), recipe, seed=0, data="nan", cache=tmp_path)
+    assert not list(tmp_path.glob("*/model.keras"))
