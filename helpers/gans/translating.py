@@ -8,14 +8,19 @@ from helpers import classifiers, datasets, noise, outputs, signs
 from helpers.backend import keras, tf
 from helpers.datasets import DataError, ImageSet, Splits
 from helpers.gans.imitations import few
-from helpers.gans.learning import Adversarial, Condition
+from helpers.gans.learning import PICTURES, Adversarial, Condition
 from helpers.gans.translators import Cycle, Translation
 
 
 class Denoising(Adversarial):
     """Clean images, for a `Translation` that is given noisy ones: under the nine sets, one each, or none."""
 
-    model, pictures = Translation, None
+    model = Translation
+
+    def pictures(self, model: Translation) -> np.ndarray:
+        """Of drawings under noise."""
+        sources = _first_drawings(model)
+        return _made(model, noise.mixture(sources, seed=0, clean=0.0, weakest=1.0))
 
     def condition(self, part: ImageSet) -> Condition:
         """New noise in every epoch, at the strength of its set: weaker, it teaches `l1` to do nothing."""
@@ -29,11 +34,15 @@ class Denoising(Adversarial):
 class Painting(Adversarial):
     """Images, for a `Translation` that is given drawings of their classes, see `drawn`."""
 
-    model, pictures = Translation, None
+    model = Translation
 
     def __init__(self):
         """The drawings lie with the package."""
         self.digest = signs.digest()
+
+    def pictures(self, model: Translation) -> np.ndarray:
+        """Of drawings."""
+        return _made(model, _first_drawings(model))
 
     def condition(self, part: ImageSet) -> Condition:
         """The same drawing for an image in every epoch."""
@@ -44,11 +53,15 @@ class Painting(Adversarial):
 class Unpaired(Adversarial):
     """Images, for a `Cycle` that is given others, of which none knows which belongs to which."""
 
-    model, pictures = Cycle, None
+    model = Cycle
 
     def __init__(self, sources: Splits):
         """sources: the others are its training images."""
         self.sources, self.digest = sources.train.images, sources.digest
+
+    def pictures(self, model: Cycle) -> np.ndarray:
+        """Of the first of the others."""
+        return _made(model, self.sources[:PICTURES])
 
     def condition(self, part: ImageSet) -> Condition:
         """Any of the others for each image, another in every epoch."""
@@ -111,6 +124,17 @@ def translated(splits: Splits, translator: keras.Model) -> Splits:
     return replace(
         splits, train=train, digest=outputs.named(splits.digest, classifiers.digest(translator), code)
     )
+
+
+def _first_drawings(model: Translation) -> np.ndarray:
+    size = model.generator.input_shape[1]
+    return np.stack([signs.drawing(label, size, seed=label) for label in range(PICTURES)])
+
+
+def _made(model: Translation | Cycle, sources: np.ndarray) -> np.ndarray:
+    """What it makes as it is by now, uint8, without a model of its own."""
+    made = model(tf.cast(sources, tf.float32))
+    return np.rint(np.clip(made, 0, 255)).astype(np.uint8)
 
 
 def _signs_only(part: ImageSet) -> None:

@@ -158,7 +158,7 @@ class Gallery:
 
     def _check(self, name: str, images: np.ndarray) -> None:
         if not name.strip() or not name.isprintable() or len(_file(name)) > 200:
-            raise GalleryError(f"{name!r} cannot be the name of an entry: take printable ones, 60 at most")
+            raise GalleryError(f"{name!r} cannot be a name: take printable characters, 60 at most")
         if name.casefold() in {known.casefold() for known in self.names}:
             raise GalleryError(f"{name} is in the gallery already: remove that entry or take another name")
         if images.shape[1:] != self.model.input_shape[1:] or not len(images):

@@ -113,3 +113,14 @@ def test_sources_are_chosen_by_name_and_others_refused(splits):
     assert gans.sources("drawings", splits, seed=3).digest == gans.drawn(splits, seed=3).digest
     with pytest.raises(ValueError, match="unknown sources 'rendering': choose one of drawings, renderings"):
         gans.sources("rendering", splits, seed=0)
+
+
+@pytest.mark.parametrize("kind", ["denoising", "painting", "unpaired"])
+def test_what_is_made_on_the_way_is_of_the_same_ten_sources(splits, kind):
+    tasks = {"denoising": gans.Denoising, "painting": gans.Painting}
+    task = tasks[kind]() if kind in tasks else gans.Unpaired(gans.drawn(splits, seed=1))
+    keras.utils.set_random_seed(0)
+    model = gans.Translator(16, width=8, cycle=kind == "unpaired")()
+    one, other = task.pictures(model), task.pictures(model)
+    assert one.shape == (10, 16, 16, 3) and one.dtype == np.uint8 and one.std() > 1
+    np.testing.assert_array_equal(one, other)

@@ -25,7 +25,7 @@ class Darker(gans.Denoising):
 class Inverted(Darker):
     """Of other images, light and dark in each other's place."""
 
-    model = gans.Cycle
+    model, pictures = gans.Cycle, None
 
     def condition(self, part):
         return lambda images, indices, key: 255 - tf.cast(images[::-1], tf.float32)
