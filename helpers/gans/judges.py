@@ -74,17 +74,17 @@ class Judge:
         return self._table(found)
 
     def perception(
-        self, restorers: Mapping[str, Sequence[keras.Model]], noise: Callable[..., tf.Tensor]
+        self, restorers: Mapping[str, Sequence[keras.Model]], noise: Callable[..., tf.Tensor], *, seed: int
     ) -> pd.DataFrame:
         """How near noisy and restored images are to clean ones that they were not made of, as in `distances`.
 
         A restorer that blurs has a good PSNR and makes images that no sign looks like (Blau and Michaeli
-        2018). noise: as in `restoration.compare`. The rows are `REAL`, `NOISY` and each name's; agreement is
-        with the labels; psnr (dB) and ssim are means over the images, with the clean ones that they were made
-        of.
+        2018). noise, seed: as in `restoration.compare`, half k by seed + k. The rows are `REAL`, `NOISY` and
+        each name's; agreement is with the labels; psnr (dB) and ssim are means over the images, with the
+        clean ones that they were made of.
         """
         found = {REAL: self._controls[REAL]}
-        noisy = [np.asarray(noise(half.others.images, seed=half.seed)) for half in self.halves]
+        noisy = [np.asarray(noise(half.others.images, seed=seed + k)) for k, half in enumerate(self.halves)]
         made = {NOISY: noisy}
         for name, several in restorers.items():
             made[name] = [classifiers.logits(*pair) for pair in zip(several, noisy, strict=False)]

@@ -118,11 +118,15 @@ def test_perception_is_of_crowds_and_psnr_of_pairs(classifier):
     black = keras.Model(images, keras.layers.Rescaling(0.0)(images))
     restorers = {"same": [same, same], "black": [black, black]}
 
+    asked = []
+
     def darker(images, *, seed):
+        asked.append(seed)
         return images * 0.5
 
     judge = gans.Judge(classifier, TRAIN, TEST, seeds=[0, 1])
-    table = judge.perception(restorers, darker).set_index("network")
+    table = judge.perception(restorers, darker, seed=7).set_index("network")
+    assert asked == [7, 8]
     assert list(table.index) == [gans.REAL, gans.NOISY, "same", "black"]
     assert table.loc["same", "frechet"] == pytest.approx(table.loc[gans.NOISY, "frechet"], rel=1e-3)
     assert table.loc[gans.REAL, "frechet"] < table.loc["same", "frechet"] < table.loc["black", "frechet"]

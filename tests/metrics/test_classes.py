@@ -136,4 +136,7 @@ def test_the_difference_of_paired_shares_has_its_interval():
     assert [row["low"], row["high"]] == pytest.approx(100 * np.array(reach))
     assert row["difference"] == pytest.approx(100 * (values.mean() - others.mean()))
     assert row["images"] == 400
-    assert metrics.difference_row(values, values)["difference"] == 0
+    equal = metrics.difference_row(values, values)
+    assert equal["difference"] == 0 and equal["high"] == pytest.approx(
+        100 * 1.96**2 / (400 + 1.96**2), rel=0.01
+    )
