@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike
 from helpers import metrics, training
 from helpers.recognition.general import embed
 from helpers.recognition.protocol import Fold, Trial
+from helpers.recognition.search import SHORTLIST
 from helpers.recognition.systems import Recogniser, grade
 
 Trainings = Sequence[Sequence[Recogniser]]  # by training and fold
 POINTS = 400  # of a curve, at most
+RANKS = (1, 5, SHORTLIST)
 
 
 def fit_all(folds: Sequence[Fold], *, seeds: Iterable[int], **options: object) -> list[list[Recogniser]]:
@@ -40,10 +42,11 @@ class Matches:
         """A row a system: how often it is wrong, in percent.
 
         Columns, those of shares each with its ends `_low` and `_high` over people and trainings: system; eer,
-        the equal error rate of all pairs; of the closed set rank_1, the right person first, and rank_5 (NaN
-        where there are no more than five); of the open set named, known people who are named rightly, and
-        false_accepts, strangers who are named, as which every probe counts once, without its own entry;
-        grade_own, grade_other, mean grades of pairs; entries, enrolled, people, probes, trainings.
+        the equal error rate of all pairs; of the closed set rank_1, the right person first, and rank_5 and
+        rank_10, as long as a shortlist (NaN where there are no more entries); of the open set named, known
+        people who are named rightly, and false_accepts, strangers who are named, as which every probe counts
+        once, without its own entry; grade_own, grade_other, mean grades of pairs; entries, enrolled, people,
+        probes, trainings.
         """
         return pd.DataFrame([self._row(system) for system in self.log_odds])
 
@@ -103,12 +106,12 @@ class Matches:
     def _row(self, system: str) -> dict[str, object]:
         entries = max(map(len, self.names))
         scores, genuine, people = (np.concatenate(parts) for parts in self._pairs(system))
-        shares = {f"rank_{rank}": self._within(system, rank) for rank in (1, 5)} | self._open(system)
+        ranks = {f"rank_{rank}": self._within(system, rank) for rank in RANKS if entries > rank}
         row = {"system": system} | _percent("eer", metrics.equal_error_interval(*self._pairs(system)))
-        for name, found in shares.items():
+        for rank in RANKS:
+            row |= _percent(f"rank_{rank}", (np.nan,) * 3)
+        for name, found in (ranks | self._open(system)).items():
             row |= _percent(name, self._interval(found))
-        if entries <= 5:  # everybody is among the first five
-            row |= _percent("rank_5", (np.nan,) * 3)
         row |= {"grade_own": grade(scores[genuine]).mean(), "grade_other": grade(scores[~genuine]).mean()}
         row |= {"entries": entries, "enrolled": self.enrolled, "people": len(np.unique(people))}
         return row | {"probes": sum(map(len, self.shown)), "trainings": len(self.log_odds[system])}

@@ -7,7 +7,7 @@ here it may meet them, or them alone.
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -26,10 +26,10 @@ _turn = threading.Lock()
 class Recipe:
     """How signatures are trained: all persons of a call at once, by Adam at a constant rate."""
 
-    steps: int = 200
+    steps: int = 240
     images: int = 8  # of a person in a step, and of each kind that they are told from
     against: tuple[str, ...] = AGAINST  # what they are told from: look-alikes of a generator, other people
-    learning_rate: float = 0.0005
+    learning_rate: float = 0.002
     width: int = 8  # maps of the largest side
     ema_decay: float = 0.98  # of the discriminators' averaged weights, which are the signatures
 
@@ -111,7 +111,8 @@ def _checked(persons: Sequence[np.ndarray], others: np.ndarray, recipe: Recipe) 
 def _trained(
     persons: Sequence[np.ndarray], others: np.ndarray, recipe: Recipe, seed: int, shape: tuple[int, int, int]
 ) -> dict[str, np.ndarray]:
-    games = _games(len(persons), shape, recipe)
+    grey = all(np.ptp(images, -1).max() == 0 for images in persons)
+    games = _games(len(persons), shape, replace(recipe, steps=1), 1 if grey else shape[2])
     games.start(seed)
     most = max(map(len, persons))
     counts = tf.constant([len(images) for images in persons], tf.int32)
@@ -132,8 +133,9 @@ def _trained(
 class _Games:
     """The variables of so many games, and a step of all of them as one compiled function."""
 
-    def __init__(self, count: int, shape: tuple[int, int, int], recipe: Recipe):
-        self.count, self.shape, self.recipe = count, shape, recipe
+    def __init__(self, count: int, shape: tuple[int, int, int], recipe: Recipe, channels: int):
+        """channels: that a generator makes; of grey images one, or their colours would give it away."""
+        self.count, self.shape, self.recipe, self.channels = count, shape, recipe, channels
         kinds = [[keras.Variable(values, trainable=True) for values in kind] for kind in self._first(0)]
         self.discriminators, self.generators = kinds
         self.averages = [keras.Variable(values) for values in self._first(0)[0]]
@@ -154,8 +156,9 @@ class _Games:
                 variable.assign(value)
 
     def _first(self, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        rng, options = np.random.default_rng(seed), (self.count, self.shape, self.recipe.width)
-        return stacks.new_discriminators(rng, *options), stacks.new_generators(rng, *options)
+        rng, width, made = np.random.default_rng(seed), self.recipe.width, (*self.shape[:2], self.channels)
+        discriminators = stacks.new_discriminators(rng, self.count, self.shape, width)
+        return discriminators, stacks.new_generators(rng, self.count, made, width)
 
     def _step(self, persons: tf.Tensor, counts: tf.Tensor, others: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
         """Both turns of every game; the losses of the last, (2,)."""
@@ -203,7 +206,9 @@ class _Games:
         self.optimizers[player].apply(tape.gradient(loss, _values(variables)), variables)
 
 
-_games = lru_cache(maxsize=len(AGAINST) + 1)(_Games)  # traced once for all calls that are alike
+_games = lru_cache(maxsize=len(AGAINST) + 1)(
+    _Games
+)  # traced once for all calls that are alike but for their steps
 
 
 def _values(variables: Sequence[keras.Variable]) -> list[tf.Tensor]:

@@ -55,7 +55,10 @@ def discriminate(weights: Weights, images: tf.Tensor) -> tf.Tensor:
 
 
 def generate(weights: Weights, latents: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
-    """Images (P, N, H, W, C) in [0, 255] of a shape (H, W, C), of latents (P, N, LATENTS)."""
+    """Images (P, N, H, W, C) in [0, 255] of a shape (H, W, C), of latents (P, N, LATENTS).
+
+    Of generators that make a single channel it is repeated C times.
+    """
     kernels, biases = weights[:2]
     values = tf.matmul(_even(latents), kernels) + biases[:, None]
     sides = shape[0] // 8, shape[1] // 8
@@ -63,7 +66,7 @@ def generate(weights: Weights, latents: tf.Tensor, shape: tuple[int, int, int]) 
     for kernels, biases in _pairs(weights[2:]):
         maps = overlap(_product(_even(_leaky(maps)), kernels))
         maps = maps + _beside(biases, maps)
-    return 127.5 * (tf.tanh(maps) + 1)
+    return tf.repeat(127.5 * (tf.tanh(maps) + 1), shape[2] // maps.shape[-1], -1)
 
 
 def windows(maps: tf.Tensor) -> tf.Tensor:

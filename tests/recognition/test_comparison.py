@@ -22,11 +22,14 @@ def test_ranks_and_the_open_set_are_those_counted_by_hand():
     assert row["grade_own"] > 8 > row["grade_other"]
 
 
-def test_rank_five_counts_the_first_five():
-    odds = np.tile(np.arange(8.0), (8, 1))  # whoever is shown, entry 7 matches best
-    found = Matches({"one": [[odds]]}, [np.arange(8)], {"one": [[0.0]]}, [tuple("abcdefgh")], 1)
+def test_ranks_count_the_first_ones_where_there_are_more():
+    odds = np.tile(np.arange(16.0), (16, 1))  # whoever is shown, the last entry matches best
+    found = Matches({"one": [[odds]]}, [np.arange(16)], {"one": [[0.0]]}, [tuple("abcdefghijklmnop")], 1)
     row = found.errors().iloc[0]
-    assert row["rank_1"] == pytest.approx(100 / 8) and row["rank_5"] == pytest.approx(500 / 8)
+    assert row["rank_1"] == pytest.approx(100 / 16) and row["rank_5"] == pytest.approx(500 / 16)
+    assert row["rank_10"] == pytest.approx(1000 / 16)
+    less = Matches({"one": [[odds[:8, :8]]]}, [np.arange(8)], {"one": [[0.0]]}, [tuple("abcdefgh")], 1)
+    assert np.isnan(less.errors().iloc[0]["rank_10"])
 
 
 def test_probes_of_one_person_are_no_independent_witnesses():

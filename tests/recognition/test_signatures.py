@@ -81,6 +81,17 @@ def test_look_alikes_are_images_of_each_person(recognisers, folds):
     assert made.shape == (len(folds[0].tested.names), 6, 16, 16, 3) and made.dtype == np.uint8
 
 
+def test_look_alikes_of_grey_people_are_grey(fresh, folds):
+    """Colours would give away at once what is no photograph."""
+    people, public = folds[0].tested.enrolled, folds[0].public.images
+    grey = [np.repeat(images[..., :1], 3, -1) for images in people]
+    found = [
+        signatures.enrol(images, public, RECIPE, seed=0).generate(4, seed=0) for images in (people, grey)
+    ]
+    assert [np.ptp(made, -1).max() > 0 for made in found] == [True, False]
+    assert all(made.shape == (len(people), 4, 16, 16, 3) and np.ptp(made) > 100 for made in found)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"against": ("nobody",)}, "choose some of generated, others"), ({"steps": 0}, "steps is 0")],
