@@ -195,13 +195,13 @@ def readable(frame, decimals: int = 2):
             or (len(frame) and column.isna().all())
         ):
             continue
-        number = column.dtype.kind == "f"
+        beside = list(frame.columns[frame.columns.get_loc(name) + 1 :][:2])
+        interval = beside in (["low", "high"], [f"{name}_low", f"{name}_high"])
+        number = column.dtype.kind == "f" or interval  # means that are whole by chance are read as integers
         text = "{:.2g}".format if name in ("p", "p_holm") else partial(_rounded, decimals=decimals)
         values = zip(column, column.isna(), strict=True)
         shown[name] = ["" if missing else text(value) if number else value for value, missing in values]
-        place = frame.columns.get_loc(name) + 1
-        beside = list(frame.columns[place : place + 2])
-        if beside in (["low", "high"], [f"{name}_low", f"{name}_high"]):
+        if interval:
             ends = zip(*(frame[end] for end in beside), strict=True)
             texts = [f" [{_rounded(low, decimals)}, {_rounded(high, decimals)}]" for low, high in ends]
             shown[name] = [value and value + text for value, text in zip(shown[name], texts, strict=True)]

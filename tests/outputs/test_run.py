@@ -115,14 +115,18 @@ def test_a_table_is_shown_rounded_with_its_intervals_and_without_what_is_empty()
             "eer": [3.25, 0.0],
             "eer_low": [1.0, 0.0],
             "eer_high": [5.5, 2.0],
+            "rank": [99, 98],
+            "rank_low": [97.5, 96.0],
+            "rank_high": [100.0, 99.5],
             "p_holm": [0.01234, 1.0],
             "published": [missing, missing],
         }
     )
     shown = outputs.readable(frame)
-    assert shown.columns.tolist() == ["network", "images", "accuracy", "eer", "p_holm"]
+    assert shown.columns.tolist() == ["network", "images", "accuracy", "eer", "rank", "p_holm"]
     assert shown["accuracy"].tolist() == ["94.85 [94.40, 95.25]", ""]
     assert shown["eer"].tolist() == ["3.25 [1.00, 5.50]", "0.00 [0.00, 2.00]"]
+    assert shown["rank"][1] == "98.00 [96.00, 99.50]"  # whole by chance
     assert shown["p_holm"].tolist() == ["0.012", "1"] and shown["images"].tolist() == [1200, 1200]
     assert outputs.readable(frame, decimals=0)["accuracy"][0] == "95 [94, 95]"
     assert outputs.readable(frame[:0]).columns.tolist() == [*shown.columns, "published"]
