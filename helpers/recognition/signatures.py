@@ -206,9 +206,8 @@ class _Games:
         self.optimizers[player].apply(tape.gradient(loss, _values(variables)), variables)
 
 
-_games = lru_cache(maxsize=len(AGAINST) + 1)(
-    _Games
-)  # traced once for all calls that are alike but for their steps
+# Traced once for all calls that are alike but for their steps.
+_games = lru_cache(maxsize=len(AGAINST) + 1)(_Games)
 
 
 def _values(variables: Sequence[keras.Variable]) -> list[tf.Tensor]:
