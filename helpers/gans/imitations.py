@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -15,9 +16,36 @@ from helpers.gans.learning import Source, decode, fit_all, generate
 from helpers.gans.recipes import Recipe
 
 
+class Generated:
+    """Images of a game or flow, uint8 (N, H, W, C), made when first looked at: a kept training needs none."""
+
+    def __init__(self, source: Source, labels: np.ndarray, *, size: tuple[int, ...], seed: int):
+        """labels: ints (N,); size: (H, W, C); seed: of `generate`."""
+        self.shape = (len(labels), *size)
+        self._made_by = source, labels, seed
+
+    def __len__(self) -> int:
+        """N."""
+        return self.shape[0]
+
+    def __getitem__(self, index: np.ndarray | slice) -> np.ndarray:
+        """As of the array."""
+        return self._made[index]
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        """The array itself, for NumPy and TensorFlow."""
+        return np.array(self._made, dtype, copy=copy)
+
+    @cached_property
+    def _made(self) -> np.ndarray:
+        source, labels, seed = self._made_by
+        return generate(source, labels, seed=seed)
+
+
 def imitated(splits: Splits, source: Source, *, seed: int) -> Splits:
     """The splits with generated training images, of the labels that the real ones have."""
-    train = replace(splits.train, images=generate(source, splits.train.labels, seed=seed))
+    real = splits.train
+    train = replace(real, images=Generated(source, real.labels, size=real.images.shape[1:], seed=seed))
     code = outputs.rests_on(decode, Flow, Game)
     return replace(splits, train=train, digest=outputs.named(splits.digest, source.digest(), code, seed))
 

@@ -39,9 +39,12 @@ def test_imitated_splits_have_their_own_digest_and_the_labels_of_the_real_images
 
 
 def test_a_classifier_learns_from_perfect_imitations_what_it_learns_from_real_images(tmp_path, monkeypatch):
+    made = []
     train, test = squares(96, 0), squares(48, 1)
     splits = Splits(train, test, test, "squares", "digest", ())
-    monkeypatch.setattr(gans.imitations, "generate", lambda source, labels, seed: source.images)
+    monkeypatch.setattr(
+        gans.imitations, "generate", lambda source, labels, seed: made.append(seed) or source.images
+    )
     monkeypatch.setattr(training.fitting, "CACHE", tmp_path)
 
     class Copies:
@@ -52,8 +55,10 @@ def test_a_classifier_learns_from_perfect_imitations_what_it_learns_from_real_im
 
     recipe = training.Recipe(epochs=4, batch_size=16, augmentation="none")
     build = partial(classifiers.cnn_baseline, 16, 3)
-    copies = (gans.imitated(splits, Copies(), seed=seed) for seed in (0, 1))
-    found = gans.trained_on({"copies": copies}, build, recipe, seeds=[0, 1])
+    for _ in ("trained", "kept"):
+        copies = (gans.imitated(splits, Copies(), seed=seed) for seed in (0, 1))
+        found = gans.trained_on({"copies": copies}, build, recipe, seeds=[0, 1])
+    assert made == [0, 1]  # once for each training, and not at all for what is kept
     right = [(classifiers.predictions(model, test.images) == test.labels).mean() for model in found["copies"]]
     assert len(right) == 2 and min(right) > 0.9
 
