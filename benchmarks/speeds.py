@@ -40,7 +40,7 @@ GAMES = {
     **dict.fromkeys(("transposed", "dcgan"), replace(gans.RECIPES["mehrotra"], batch_size=64)),
     "residual": gans.Recipe(),
     "auxiliary": gans.Recipe(objective="hinge"),
-    "translation": replace(gans.RECIPES["isola"], batch_size=16),
+    "translation": replace(gans.RECIPES["isola"], batch_size=16, ema_decay=0.998),
     "cycle": replace(gans.RECIPES["zhu"], batch_size=16),
 }
 REPEATS = 9  # the median of so many is reported, after one call that is not counted
