@@ -111,7 +111,7 @@ def velocity(
 ) -> keras.Model:
     """A small U-Net: images (N, H, W, C), times (N, 1) in [0, 1] and shares of classes (N, K) to velocities.
 
-    image_size: a multiple of 4; width: maps of the largest side, doubled where it is halved.
+    image_size: a multiple of 4; width: maps of the largest side, a multiple of 8, doubled where it is halved.
     """
     quarter(image_size)
     images, time = keras.Input((image_size, image_size, channels)), keras.Input((1,))

@@ -118,8 +118,11 @@ def added(
     have in the recipe's epochs. Names: the count; "<count>, augmented", under small changes of pose and
     light; "<count>, generated", `beside` images of a game (start, game: as in `fit_all`) that has seen no
     others, in as many steps as it would make on all; and one for each of others, which have as many.
+    ValueError where count is all there are.
     """
-    smalls, every = [few(splits, count, seed=seed) for seed in seeds], len(splits.train)
+    if count >= (every := len(splits.train)):
+        raise ValueError(f"few is {count}, but there are only {every} training images: choose less")
+    smalls = [few(splits, count, seed=seed) for seed in seeds]
     longer = replace(recipe, epochs=round(recipe.epochs * (1 + every / count)))
     found = trained_on({f"{count}": smalls}, build, longer, seeds=seeds)
     augmented = replace(longer, augmentation="camera")

@@ -32,7 +32,7 @@ class Denoising(Adversarial):
 
 
 class Painting(Adversarial):
-    """Images, for a `Translation` that is given drawings of their classes, see `drawn`."""
+    """Images, for a `Translation` that is given drawings of their classes, see `drawings`."""
 
     model = Translation
 

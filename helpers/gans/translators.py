@@ -67,7 +67,7 @@ class Cycle(keras.Model):
 
     Which image is wanted nobody knows: each must make images that a discriminator takes for some of that
     kind, from which the other finds the way back. Called, it leads there. The generators are those of a
-    `Translation`; there they are residual networks.
+    `Translation`; in the paper they are residual networks.
     """
 
     ignored = ("l1", "adversarial", "moves_both")

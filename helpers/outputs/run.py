@@ -202,8 +202,11 @@ def readable(frame, decimals: int = 2):
         values = zip(column, column.isna(), strict=True)
         shown[name] = ["" if missing else text(value) if number else value for value, missing in values]
         if interval:
-            ends = zip(*(frame[end] for end in beside), strict=True)
-            texts = [f" [{_rounded(low, decimals)}, {_rounded(high, decimals)}]" for low, high in ends]
+            ends = frame[beside].notna().all(axis=1), *(frame[end] for end in beside)
+            texts = [
+                f" [{_rounded(low, decimals)}, {_rounded(high, decimals)}]" if known else ""
+                for known, low, high in zip(*ends, strict=True)
+            ]
             shown[name] = [value and value + text for value, text in zip(shown[name], texts, strict=True)]
     return frame.__class__(shown)
 

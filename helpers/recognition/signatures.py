@@ -1,8 +1,8 @@
 """Signatures: of every person a small game of its own, whose discriminator knows that person.
 
-Abu-Samaha and Kim, "Facial Recognition Security Using GAN", steps 1 to 3: a generator learns to make
-look-alikes of a person's few images, and the discriminator to tell them apart. Theirs meets no other people;
-here it may meet them, or them alone.
+Abu-Samaha and Kim (see notebook 11), section "Facial Recognition Security Using GAN", steps 1 to 3: a
+generator learns to make look-alikes of a person's few images, and the discriminator to tell them apart.
+Theirs meets no other people; here it may meet them, or them alone.
 """
 
 import threading

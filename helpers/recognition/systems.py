@@ -121,7 +121,8 @@ class Recogniser:
         _known(systems, self.systems)
         trial, wanted = self.fold.everybody(), {part for name in systems for part in self.systems[name]}
         several = {name: self._of_everybody(name, trial) for name in SIGNATURES if name in wanted}
-        return self._scaled(_Entries(self.general, trial, self.tested.faces, several)(trial.probes), systems)
+        entries = _Entries(self.general, trial, self.tested.faces, several, wanted)
+        return self._scaled(entries(trial.probes), systems)
 
     def _of_everybody(self, kind: str, trial: Trial) -> signatures.Signatures:
         public, recipe = self.fold.public, replace(self.recipe, against=SIGNATURES[kind])
@@ -138,8 +139,10 @@ class Recogniser:
     def decision(self, system: str) -> keras.Model:
         """A classifier of images that says who it is: logits (N, 1 + P), the first that it is nobody.
 
-        system: one of layers alone; ValueError for eigenfaces and one-class machines, which are no networks.
+        system: one of layers alone; ValueError for eigenfaces and one-class machines, which are no networks,
+        and for one that it does not have.
         """
+        _known([system], self.systems)
         parts = self.systems[system]
         if set(parts) - {"embedding", *SIGNATURES}:
             raise ValueError(f"{system} is no network: choose one of {', '.join(NETWORKS)}")
@@ -171,16 +174,15 @@ class Recogniser:
             for name, against in SIGNATURES.items()
             if name in self.wanted
         }
+        split = [{name: several.part(part) for name, several in found.items()} for part in parts]
         return tuple(
-            _Entries(
-                self.general, trial, faces, {name: several.part(part) for name, several in found.items()}
-            )
-            for trial, part in zip(trials, parts, strict=True)
+            _Entries(self.general, trial, faces, several, self.wanted)
+            for trial, several in zip(trials, split, strict=True)
         )
 
 
 class _Entries:
-    """People enrolled in every system. Called, it measures images (N, H, W, C): (N, P) each."""
+    """People enrolled for the measures wanted. Called, it takes these of images (N, H, W, C): (N, P) each."""
 
     def __init__(
         self,
@@ -188,17 +190,21 @@ class _Entries:
         trial: Trial,
         faces: PCA,
         several: dict[str, signatures.Signatures],
+        wanted: set[str],
     ):
         self.model, self.faces, self.signatures = model, faces, several
         self.features = [general.embed(model, images) for images in trial.enrolled]
-        self.projected = [self._project(images) for images in trial.enrolled]
-        self.machines = [OneClassSVM().fit(features) for features in self.features]
+        self.projected = [self._project(images) for images in trial.enrolled if "eigenfaces" in wanted]
+        self.machines = [OneClassSVM().fit(features) for features in self.features if "one class" in wanted]
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         features = general.embed(self.model, images)
         found = {"embedding": general.similarity(features, self.features)}
-        found["one class"] = np.stack([machine.decision_function(features) for machine in self.machines], 1)
-        found["eigenfaces"] = general.similarity(self._project(images), self.projected)
+        if self.machines:
+            columns = [machine.decision_function(features) for machine in self.machines]
+            found["one class"] = np.stack(columns, 1)
+        if self.projected:
+            found["eigenfaces"] = general.similarity(self._project(images), self.projected)
         return found | {name: several.logits(images) for name, several in self.signatures.items()}
 
     def _project(self, images: np.ndarray) -> np.ndarray:

@@ -57,13 +57,13 @@ class Notebook:
         return tuple(self._content["metadata"].get("workbook", {}).get("needs", ()))
 
     @cached_property
-    def parameters(self) -> frozenset[str]:
-        """Names assigned in the cell tagged `parameters`."""
+    def parameters(self) -> dict[str, object]:
+        """Names assigned in the cell tagged `parameters`, and their values; None: computed."""
         trees = (_parse(text) for _, text, tags in self.source if "parameters" in tags)
         statements = [statement for tree in trees if tree for statement in tree.body]
-        targets = [target for s in statements if isinstance(s, ast.Assign) for target in s.targets]
-        targets += [s.target for s in statements if isinstance(s, ast.AnnAssign)]
-        return frozenset(target.id for target in targets if isinstance(target, ast.Name))
+        pairs = [(target, s.value) for s in statements if isinstance(s, ast.Assign) for target in s.targets]
+        pairs += [(s.target, s.value) for s in statements if isinstance(s, ast.AnnAssign)]
+        return {target.id: _literal(value) for target, value in pairs if isinstance(target, ast.Name)}
 
     def code(self, package: outputs.Package) -> dict[str, str]:
         """Digests of the definitions of `helpers` that the code cells rest on, by name."""
@@ -116,6 +116,13 @@ def _stem(name: str, workbook: dict[str, Notebook]) -> str:
     if not matches:
         raise Refused(f"notebook {name}{near(wanted, workbook)}")
     return matches[0]
+
+
+def _literal(value: ast.expr | None) -> object:
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, TypeError):
+        return None
 
 
 def _parse(text: str) -> ast.Module | None:

@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from helpers import outputs
+from helpers.workbook import profiles
 from helpers.workbook.notebooks import Notebook, find
 
 LONGEST = 50  # rows; a longer table is linked, not shown
@@ -38,17 +40,28 @@ def write(root: Path = outputs.ROOT) -> Path:
 
 def _run(folder: Path, root: Path) -> Iterator[str]:
     profile, _, dataset = folder.name.partition("-")
+    usual = profiles.load(profile, workbook := find(root), root)
     yield f"## {dataset}, profile {profile}\n"
     for manifest in sorted((folder / "manifest").glob("*.json")):
         said = json.loads(manifest.read_text(encoding="utf-8"))
-        notebook = find(root)[said["notebook"]]
+        notebook = workbook[said["notebook"]]
         trainings = said["parameters"].get("trainings")
         repeated = f", {trainings} trainings of each" if trainings else ""
         yield f"### {notebook.title}\n"
-        yield f"{said['started'][:10]}, {said['seconds']:,.0f} s{repeated}.\n"
+        yield f"{said['started'][:10]}, {said['seconds']:,.0f} s{repeated}, by the parameters of\n"
+        chosen = _chosen(said["parameters"], notebook.parameters | usual[notebook.stem])
+        where = ["--profile", profile, "--dataset", dataset]
+        yield f"    python -m helpers run {shlex.join([notebook.stem[:2], *where, *chosen])}\n"
         names = [name for name in said["files"] if name.startswith("tables/")]
         for name in sorted(names):
             yield _table(folder / name, notebook, root)
+
+
+def _chosen(parameters: Mapping[str, object], usual: Mapping[str, object]) -> Iterator[str]:
+    """Options of a run for those parameters that the profile has not, or has otherwise by now."""
+    for name, value in parameters.items():
+        if name not in ("profile", "dataset", "data_root") and value != usual.get(name, value):
+            yield from ("-p", f"{name}={json.dumps(value)}")
 
 
 def _table(path: Path, notebook: Notebook, root: Path) -> str:

@@ -118,14 +118,18 @@ def test_a_table_is_shown_rounded_with_its_intervals_and_without_what_is_empty()
             "rank": [99, 98],
             "rank_low": [97.5, 96.0],
             "rank_high": [100.0, 99.5],
+            "single": [7.5, 1.5],
+            "single_low": [missing, 1.0],
+            "single_high": [missing, 2.0],
             "p_holm": [0.01234, 1.0],
             "published": [missing, missing],
         }
     )
     shown = outputs.readable(frame)
-    assert shown.columns.tolist() == ["network", "images", "accuracy", "eer", "rank", "p_holm"]
+    assert shown.columns.tolist() == ["network", "images", "accuracy", "eer", "rank", "single", "p_holm"]
     assert shown["accuracy"].tolist() == ["94.85 [94.40, 95.25]", ""]
     assert shown["eer"].tolist() == ["3.25 [1.00, 5.50]", "0.00 [0.00, 2.00]"]
+    assert shown["single"].tolist() == ["7.50", "1.50 [1.00, 2.00]"]
     assert shown["rank"][1] == "98.00 [96.00, 99.50]"  # whole by chance
     assert shown["p_holm"].tolist() == ["0.012", "1"] and shown["images"].tolist() == [1200, 1200]
     assert outputs.readable(frame, decimals=0)["accuracy"][0] == "95 [94, 95]"

@@ -50,6 +50,8 @@ def test_a_decision_says_nobody_exactly_where_no_entry_reaches_the_threshold(rec
 def test_what_is_no_network_decides_nothing(recognisers):
     with pytest.raises(ValueError, match="eigenfaces is no network"):
         recognisers[0][0].decision("eigenfaces")
+    with pytest.raises(ValueError, match="unknown system 'magic'"):
+        recognisers[0][0].decision("magic")
 
 
 def test_unknown_systems_are_refused(folds, options):

@@ -18,11 +18,12 @@ def write(project, stem, content):
 
 def test_title_needs_and_parameters_are_read_from_the_file(project):
     parameters = (
-        'seed = 0  # a comment\nrate: float = 0.1\nlevels = {\n    "min": [1, 2],\n}\nfirst = second = 1'
+        'seed = 0  # a comment\nrate: float = 0.1\nlevels = {\n    "min": [1, 2],\n}\nfirst = second = int(1)'
     )
     book = write(project, "05_gan", notebook(["01_source"], parameters, "hidden = 1"))
     assert (book.stem, book.title, book.needs) == ("05_gan", "A title", ("01_source",))
-    assert book.parameters == {"seed", "rate", "levels", "first", "second"}
+    values = {"seed": 0, "rate": 0.1, "levels": {"min": [1, 2]}, "first": None, "second": None}
+    assert book.parameters == values  # None: computed
 
 
 @pytest.mark.parametrize("content", ['{"cells": [', "[]", "{}"])
@@ -102,7 +103,7 @@ class TestAnatomy:
         for line, node in zip(lines, ast.parse(text(tagged[0])).body, strict=True):
             ast.literal_eval(node.value)
             assert "  # " in line
-        assert {"profile", "dataset", "data_root", "seed"} <= Notebook(path).parameters
+        assert {"profile", "dataset", "data_root", "seed"} <= Notebook(path).parameters.keys()
 
     def test_code_is_short_and_defines_nothing(self, path):
         for cell in cells_of(path, "code"):

@@ -14,7 +14,8 @@ CELLS = ("run.show(table, 'first')", 'run.table(long, "long")')
 @pytest.fixture
 def kept(project):
     """The small project with two kept tables of a notebook."""
-    book = notebook([], 'profile = "quick"', *CELLS)
+    book = notebook([], 'profile = "quick"\ntrainings = 1\nrate = 0.5\nkinds = ["a"]', *CELLS)
+    (project / "notebooks" / "profiles" / "full.yaml").write_text("notebooks: {05_gan: {trainings: 3}}")
     section = {"cell_type": "markdown", "id": "s", "metadata": {}, "source": "## How much?\n\ntext"}
     book["cells"].insert(3, section)  # before the second table
     (project / "notebooks" / "05_gan.ipynb").write_text(json.dumps(book))
@@ -28,7 +29,7 @@ def kept(project):
     pd.DataFrame({"x": range(results.LONGEST + 1)}).to_csv(folder / "tables" / "05_long.csv", index=False)
     said = {
         "notebook": "05_gan",
-        "parameters": {"trainings": 3},
+        "parameters": {"trainings": 3, "rate": 0.5, "kinds": ["b"], "gone": 1},
         "started": "2026-01-02T03:04",
         "seconds": 61.2,
     }
@@ -48,6 +49,11 @@ def test_a_short_table_is_shown_with_its_intervals_and_its_file(kept):
 def test_a_long_table_is_linked_under_the_section_that_makes_it(kept):
     (line,) = (line for line in results.text(kept).splitlines() if "05_long" in line)
     assert f"{results.LONGEST + 1} rows" in line and "notebook section “How much?”" in line
+
+
+def test_the_command_names_what_the_profile_has_otherwise(kept):
+    (line,) = (line for line in results.text(kept).splitlines() if line.startswith("    "))
+    assert line.strip() == """python -m helpers run 05 --profile full --dataset gtsrb -p 'kinds=["b"]'"""
 
 
 def test_the_page_is_written_to_the_project(kept):
