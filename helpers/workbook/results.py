@@ -19,7 +19,10 @@ Written by `python -m helpers results` from the tables in [outputs/reference](ou
 compares the two. Accuracies are in percent, norms and sigmas in grey levels; in brackets stand 95 %
 intervals. Where a table has a column `trainings`, its numbers are means over so many trainings, and the
 interval covers other images and other trainings; without one, it covers images alone and speaks of one
-training of each network. Nothing measured on rendered signs is a statement about GTSRB.
+training of each network. The interval of a difference lets trainings reach as far as their number makes
+sure, its p weighs them against images (Satterthwaite): where one has zero in it and the other is below
+0.05, nothing is certain. Under each notebook stands how to run it again; its options `-p` are what its
+profile has otherwise. Nothing measured on rendered signs is a statement about GTSRB.
 """
 
 
