@@ -15,8 +15,8 @@ from helpers.workbook.notebooks import Notebook, find
 LONGEST = 50  # rows; a longer table is linked, not shown
 _HEAD = """# Results
 
-Written by `python -m helpers results` from the tables in [outputs/reference](outputs/reference); a test
-compares the two. Accuracies are in percent, norms and sigmas in grey levels; in brackets stand 95 %
+Written by `.venv/bin/python -m helpers results` from the tables in [outputs/reference](outputs/reference); a
+test compares the two. Accuracies are in percent, norms and sigmas in grey levels; in brackets stand 95 %
 intervals. Where a table has a column `trainings`, its numbers are means over so many trainings, and the
 interval covers other images and other trainings; without one, it covers images alone and speaks of one
 training of each network. The interval of a difference lets trainings reach as far as their number makes
@@ -51,10 +51,10 @@ def _run(folder: Path, root: Path) -> Iterator[str]:
         trainings = said["parameters"].get("trainings")
         repeated = f", {trainings} trainings of each" if trainings else ""
         yield f"### {notebook.title}\n"
-        yield f"{said['started'][:10]}, {said['seconds']:,.0f} s{repeated}, by the parameters of\n"
+        yield f"{said['started'][:10]}, {said['seconds']:,.0f} s{repeated}, by the parameters of:\n"
         chosen = _chosen(said["parameters"], notebook.parameters | usual[notebook.stem])
         where = ["--profile", profile, "--dataset", dataset]
-        yield f"    python -m helpers run {shlex.join([notebook.stem[:2], *where, *chosen])}\n"
+        yield f"    .venv/bin/python -m helpers run {shlex.join([notebook.stem[:2], *where, *chosen])}\n"
         names = [name for name in said["files"] if name.startswith("tables/")]
         for name in sorted(names):
             yield _table(folder / name, notebook, root)

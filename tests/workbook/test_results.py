@@ -53,7 +53,8 @@ def test_a_long_table_is_linked_under_the_section_that_makes_it(kept):
 
 def test_the_command_names_what_the_profile_has_otherwise(kept):
     (line,) = (line for line in results.text(kept).splitlines() if line.startswith("    "))
-    assert line.strip() == """python -m helpers run 05 --profile full --dataset gtsrb -p 'kinds=["b"]'"""
+    options = """--profile full --dataset gtsrb -p 'kinds=["b"]'"""
+    assert line.strip() == f".venv/bin/python -m helpers run 05 {options}"
 
 
 def test_the_page_is_written_to_the_project(kept):
