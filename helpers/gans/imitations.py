@@ -114,15 +114,15 @@ def added(
 ) -> dict[str, list[keras.Model]]:
     """Classifiers of a few real images, and of these and what may stand in for more.
 
-    Training k has `count` images of its own, by the k-th seed, and meets about as many as `splits` and these
-    have in the recipe's epochs. Names: the count; "<count>, augmented", under small changes of pose and
-    light; "<count>, generated", `beside` images of a game (start, game: as in `fit_all`) that has seen no
-    others, in as many steps as it would make on all; and one for each of others, which have as many.
-    ValueError where count is all there are.
+    Training k has `count` images of its own, by the k-th seed, or all of them, and meets about as many as
+    `splits` and these have in the recipe's epochs. Names: the count; "<count>, augmented", under small
+    changes of pose and light; "<count>, generated", `beside` images of a game (start, game: as in `fit_all`)
+    that has seen no others, in as many steps as it would make on all; and one for each of others, which have
+    as many. ValueError for a count of more than there are.
     """
-    if count >= (every := len(splits.train)):
+    if count > (every := len(splits.train)):
         raise ValueError(f"few is {count}, but there are only {every} training images: choose less")
-    smalls = [few(splits, count, seed=seed) for seed in seeds]
+    smalls = [splits if count == every else few(splits, count, seed=seed) for seed in seeds]
     longer = replace(recipe, epochs=round(recipe.epochs * (1 + every / count)))
     found = trained_on({f"{count}": smalls}, build, longer, seeds=seeds)
     augmented = replace(longer, augmentation="camera")

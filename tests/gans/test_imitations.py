@@ -88,5 +88,9 @@ def test_few_images_and_what_stands_beside_are_trained_on_as_many(tmp_path, monk
     assert game[0] == 3 * 12  # as many steps as a game of all of them makes, in batches of 12
     assert {images for images, *_ in met.values()} == {2 * (12 + 96), 96 + 8 * 12}
     assert len({data for *_, data in met.values()}) == 6  # augmented ones learn from the same images
-    with pytest.raises(ValueError, match="few is 96, but there are only 96 training images"):
-        gans.added(splits, 96, None, recipe, **options)
+    met.clear()
+    gans.added(splits, 96, None, recipe, **options)
+    assert met["on 96, training 1 of 2"] == (2 * 192, 0, "digest")  # all of them are the splits as they are
+    assert met["of 96"][0] == 3 * 96  # and their game is the one that they have anyway
+    with pytest.raises(ValueError, match="few is 97, but there are only 96 training images"):
+        gans.added(splits, 97, None, recipe, **options)
