@@ -1,9 +1,9 @@
-"""RESULTS.md: every kept table, with its file and the section of the notebook that makes it."""
+"""RESULTS.md: every kept table, with its file and the section of the notebook that makes it, and figures."""
 
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -55,9 +55,16 @@ def _run(folder: Path, root: Path) -> Iterator[str]:
         chosen = _chosen(said["parameters"], notebook.parameters | usual[notebook.stem])
         where = ["--profile", profile, "--dataset", dataset]
         yield f"    .venv/bin/python -m helpers run {shlex.join([notebook.stem[:2], *where, *chosen])}\n"
-        names = [name for name in said["files"] if name.startswith("tables/")]
-        for name in sorted(names):
+        for name in sorted(name for name in said["files"] if name.startswith("tables/")):
             yield _table(folder / name, notebook, root)
+        yield from _figures([folder / name for name in said["files"] if name.startswith("figures/")], root)
+
+
+def _figures(paths: Sequence[Path], root: Path) -> Iterator[str]:
+    """A line of links to those that are kept: not every figure is."""
+    links = [f"[{path.stem[3:]}]({path.relative_to(root).as_posix()})" for path in paths if path.exists()]
+    if links:
+        yield f"Figures: {', '.join(links)}.\n"
 
 
 def _chosen(parameters: Mapping[str, object], usual: Mapping[str, object]) -> Iterator[str]:

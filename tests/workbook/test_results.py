@@ -43,7 +43,14 @@ def test_a_short_table_is_shown_with_its_intervals_and_its_file(kept):
     assert "## gtsrb, profile full" in page and "### A title" in page and "3 trainings of each" in page
     assert "[05_first.csv](outputs/reference/full-gtsrb/tables/05_first.csv)" in page
     assert "| a | 90.12 [89.00, 91.00] |" in page and "| b | 80.00 [79.00, 81.00] |" in page
-    assert "05_x" not in page
+
+
+def test_figures_are_linked_where_they_are_kept(kept):
+    assert "05_x" not in results.text(kept)
+    figure = kept / "outputs" / "reference" / "full-gtsrb" / "figures" / "05_x.png"
+    figure.parent.mkdir()
+    figure.touch()
+    assert "Figures: [x](outputs/reference/full-gtsrb/figures/05_x.png).\n" in results.text(kept)
 
 
 def test_a_long_table_is_linked_under_the_section_that_makes_it(kept):
